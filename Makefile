@@ -1,0 +1,46 @@
+# The two commands of the README are `make serve` and `make test`.
+PYTHON ?= python3
+APP ?= examples.first:app
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: serve test lint check soak lock bench clean
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+serve: $(STAMP) ## Serve the example service on http://127.0.0.1:5000
+	@echo "Try, in another terminal:"
+	@echo "  curl -i http://127.0.0.1:5000/                              # 401: no token"
+	@echo "  curl -H 'Authorization: token' http://127.0.0.1:5000/       # Stored value 0."
+	@echo "  curl -H 'Authorization: token' --json '{\"value\":20}' http://127.0.0.1:5000/"
+	$(BIN)/unimicro serve $(APP)
+
+test: $(STAMP) lint ## Everything CI runs
+	$(BIN)/pytest -q -m "not soak"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+soak: $(STAMP) ## Long runs
+	$(BIN)/pytest -q -m soak --timeout 1800
+
+bench: $(STAMP) ## Side by side with peers; needs wrk for the HTTP doors
+	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/lambda_event.py
+	$(BIN)/python benchmarks/http_door.py
+
+lock: ## Renew requirements-dev.lock
+	uv pip compile --universal --generate-hashes --python-version 3.11 pyproject.toml build.in \
+		--all-extras --group dev --group bench --no-annotate --no-header -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,94 @@
+"""Write a service class once; serve it behind every door.
+
+>>> from unimicro import App, Service, entry
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unimicro.app import App as App
+    from unimicro.forms import Upload as Upload
+    from unimicro.frontend import FrontEnd as FrontEnd
+    from unimicro.invocation import Invocation as Invocation
+    from unimicro.invocation import Principal as Principal
+    from unimicro.invocation import current_invocation as current_invocation
+    from unimicro.outcome import Failure as Failure
+    from unimicro.outcome import Left as Left
+    from unimicro.outcome import Outcome as Outcome
+    from unimicro.outcome import Response as Response
+    from unimicro.outcome import Right as Right
+    from unimicro.pipeline.breaker import Breaker as Breaker
+    from unimicro.pipeline.clock import VirtualClock as VirtualClock
+    from unimicro.pipeline.deadline import Deadline as Deadline
+    from unimicro.pipeline.policy import Policy as Policy
+    from unimicro.pipeline.retry import Retry as Retry
+    from unimicro.pipeline.stages import Await as Await
+    from unimicro.pipeline.stages import Do as Do
+    from unimicro.pipeline.stages import Pause as Pause
+    from unimicro.pipeline.token import Token as Token
+    from unimicro.plugins.hookspecs import hookimpl as hookimpl
+    from unimicro.service import Cors as Cors
+    from unimicro.service import Service as Service
+    from unimicro.service import entry as entry
+    from unimicro.service import event as event
+    from unimicro.service import every as every
+    from unimicro.signature import Body as Body
+    from unimicro.signature import Header as Header
+    from unimicro.signature import Path as Path
+    from unimicro.signature import Query as Query
+
+__version__ = "0.1.0"
+
+# Name → module. A name is imported when it is first used (PEP 562): a Lambda function that uses
+# no breaker does not load one. The block above tells type checkers the same.
+_NAMES = {
+    "App": "unimicro.app",
+    "Await": "unimicro.pipeline.stages",
+    "Body": "unimicro.signature",
+    "Breaker": "unimicro.pipeline.breaker",
+    "Cors": "unimicro.service",
+    "Deadline": "unimicro.pipeline.deadline",
+    "Do": "unimicro.pipeline.stages",
+    "Failure": "unimicro.outcome",
+    "FrontEnd": "unimicro.frontend",
+    "Header": "unimicro.signature",
+    "Invocation": "unimicro.invocation",
+    "Left": "unimicro.outcome",
+    "Outcome": "unimicro.outcome",
+    "Path": "unimicro.signature",
+    "Pause": "unimicro.pipeline.stages",
+    "Policy": "unimicro.pipeline.policy",
+    "Principal": "unimicro.invocation",
+    "Query": "unimicro.signature",
+    "Response": "unimicro.outcome",
+    "Retry": "unimicro.pipeline.retry",
+    "Right": "unimicro.outcome",
+    "Service": "unimicro.service",
+    "Token": "unimicro.pipeline.token",
+    "Upload": "unimicro.forms",
+    "VirtualClock": "unimicro.pipeline.clock",
+    "current_invocation": "unimicro.invocation",
+    "entry": "unimicro.service",
+    "event": "unimicro.service",
+    "every": "unimicro.service",
+    "hookimpl": "unimicro.plugins.hookspecs",
+}
+
+__all__ = sorted([*_NAMES, "__version__"])  # noqa: PLE0605 - the table is the list
+
+
+def __getattr__(name: str) -> Any:
+    module = _NAMES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'unimicro' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,375 @@
+"""Assembly: services, policies and plugins become one runner per operation."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from unimicro.config import load_settings
+from unimicro.errors import ConfigurationError, DefinitionError, nearest
+from unimicro.invocation import CallPayload, Invocation, Principal, new_id
+from unimicro.operation import Operation, operations_of
+from unimicro.outcome import Either, Failure, Left, Response, Right
+from unimicro.pipeline.clock import SystemClock
+from unimicro.pipeline.compiler import compile_async, compile_sync, stages_of, user_stage
+from unimicro.pipeline.deadline import Deadline
+from unimicro.pipeline.policy import Assembly, Policy, policy_from_config
+from unimicro.pipeline.token import Token
+from unimicro.plugins import builtin
+from unimicro.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
+
+    from unimicro.config import Config
+    from unimicro.frontend import FrontEnd
+    from unimicro.pipeline.ports import Clock
+    from unimicro.pipeline.stages import Stage
+    from unimicro.plugins.manager import Plugins
+
+__all__ = ["App"]
+
+IN_PROCESS = Principal("in-process")
+"""Code that holds the app could call the service itself: it needs no token."""
+
+
+class App:
+    """One or more services behind every door.
+
+    Args:
+        services: Instances; their names must differ.
+        plugins: Plugin objects, or names of installed plugins.
+        policies: For every operation, below the service's and the entry's own.
+        stages: Guards and flows run for every operation, before those of its service and entry.
+        stage: Deployment stage; ``UNIMICRO_STAGE`` overrides it.
+        config: See ``unimicro.config.load_settings``.
+        clock: Another source of time, for tests.
+
+    Raises:
+        ConfigurationError: Anything that cannot work is refused here, not at the first request.
+    """
+
+    def __init__(
+        self,
+        *services: Service,
+        plugins: Sequence[object] = (),
+        policies: Sequence[Policy] = (),
+        stages: Sequence[Any] = (),
+        stage: str | None = None,
+        config: Config = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.settings = load_settings(stage, config)
+        self.clock: Clock = clock or SystemClock()
+        self.services = _checked_services(services)
+        self._policies = tuple(policies)
+        self._user_stages = tuple(stages)
+        self._plugins = self._load_plugins(plugins) if plugins else None
+        self.operations: Mapping[str, Operation] = {
+            operation.name: operation
+            for service in self.services
+            for operation in operations_of(service, self.settings.stage, self.settings.max_fields)
+        }
+        self._check_config_names()
+        assembly = Assembly(self.clock, self.settings.stage)
+        self._stages = {
+            operation.name: self._stages_of(operation, assembly) for operation in self.operations.values()
+        }
+        self._doors: dict[str, FrontEnd[Any, Any]] = {}
+        self._started = False
+        if self._plugins is not None:
+            self._plugins.call("unimicro_assembled", app=self)
+
+    # -- assembly ------------------------------------------------------------------------------
+
+    def _load_plugins(self, plugins: Iterable[object] = ()) -> Plugins:
+        from unimicro.plugins.manager import Plugins
+
+        return Plugins(plugins, self.settings.disabled_plugins)
+
+    def _check_config_names(self) -> None:
+        for name in self.settings.entries:
+            if name not in self.operations:
+                raise ConfigurationError(
+                    f"entries: there is no operation {name!r}{nearest(name, self.operations)}"
+                )
+
+    def _stages_of(self, operation: Operation, assembly: Assembly) -> tuple[Stage, ...]:
+        where = operation.name
+        given = (*self._user_stages, *operation.service.stages, *operation.options.stages)
+        extra = [user_stage(function, where) for function in given]
+
+        def register(name: str, stage: Any, *, order: int = 40) -> None:
+            extra.append(user_stage(stage, where)._replace(name=name, order=order))
+
+        if self._plugins is not None:
+            self._plugins.stages(operation, register)
+        return stages_of(operation, self.policies_of(operation).values(), extra, assembly)
+
+    def policies_of(self, operation: Operation) -> dict[str, Policy]:
+        """The policies in force: defaults ← app ← service ← entry ← configuration, by name."""
+        defaults: list[Policy] = [Deadline()]
+        if not operation.options.no_auth:
+            defaults.append(Token())
+        code = (*defaults, *self._policies, *operation.service.policies, *operation.options.policies)
+        merged = {policy.name: policy for policy in code}
+        if operation.options.no_auth:
+            merged.pop("auth", None)
+        for place, table in (
+            ("policies", self.settings.policies),
+            (f"entries.{operation.name}", self.settings.entries.get(operation.name, {})),
+        ):
+            for name, value in table.items():
+                if name not in builtin.POLICIES:
+                    raise ConfigurationError(
+                        f"{place}: unknown policy {name!r}{nearest(name, builtin.POLICIES)}"
+                    )
+                kind = builtin.load(builtin.POLICIES[name])
+                policy = policy_from_config(kind, value, f"{place}.{name}")
+                if policy is None:
+                    merged.pop(name, None)
+                else:
+                    merged[name] = policy
+        for policy in merged.values():
+            _check_policy(policy, operation)
+        return merged
+
+    def stages_of(self, operation: str) -> tuple[Stage, ...]:
+        """The compiled pipeline of an operation, outermost first; the method lies below it."""
+        return self._stages[operation]
+
+    @cached_property
+    def _threads(self) -> Executor:
+        from concurrent.futures import ThreadPoolExecutor
+
+        return ThreadPoolExecutor(self.settings.threads, thread_name_prefix="unimicro")
+
+    @cached_property
+    def _sync_runners(self) -> dict[str, Any]:
+        return {
+            name: compile_sync(operation, self._stages[name], self.clock)
+            for name, operation in self.operations.items()
+        }
+
+    @cached_property
+    def _async_runners(self) -> dict[str, Any]:
+        return {
+            name: compile_async(operation, self._stages[name], self.clock, self._threads)
+            for name, operation in self.operations.items()
+        }
+
+    # -- running -------------------------------------------------------------------------------
+
+    def run(self, invocation: Invocation) -> Either[Failure, Any]:
+        """Send an invocation through the pipeline of its operation, in this thread."""
+        runner = self._sync_runners.get(invocation.operation)
+        return _unknown(invocation.operation) if runner is None else runner(invocation)
+
+    async def arun(self, invocation: Invocation) -> Either[Failure, Any]:
+        """``run`` on the running event loop."""
+        runner = self._async_runners.get(invocation.operation)
+        return _unknown(invocation.operation) if runner is None else await runner(invocation)
+
+    def call(self, operation: str, /, *args: Any, **kwargs: Any) -> Either[Failure, Any]:
+        """Call an operation from this process: validated, with all policies, without a token.
+
+        Returns:
+            ``Right`` of the method's result (of the body, where it returned a status), or ``Left``.
+        """
+        return _body_only(self.run(self._in_process(operation, args, kwargs)))
+
+    async def acall(self, operation: str, /, *args: Any, **kwargs: Any) -> Either[Failure, Any]:
+        """``call`` on the running event loop."""
+        return _body_only(await self.arun(self._in_process(operation, args, kwargs)))
+
+    def _in_process(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation:
+        return Invocation(
+            operation,
+            CallPayload(args, kwargs),
+            principal=IN_PROCESS,
+            door="local",
+            stage=self.settings.stage,
+            id=new_id(),
+        )
+
+    # -- doors ---------------------------------------------------------------------------------
+
+    def door(self, name: str) -> FrontEnd[Any, Any]:
+        """The door of that name, made and set up when it is first asked for.
+
+        Raises:
+            ConfigurationError: There is no such door, or what it needs is not installed.
+        """
+        if name not in self._doors:
+            door = self._door_factory(name)(self)
+            door.setup()
+            self._doors[name] = door
+        return self._doors[name]
+
+    def _door_factory(self, name: str) -> Any:
+        if self._plugins is not None and name in self._plugins.doors:
+            return self._plugins.doors[name][1]
+        if name in builtin.DOORS:
+            return builtin.load(builtin.DOORS[name])
+        if self._plugins is None:
+            self._plugins = self._load_plugins()
+        factory = self._plugins.find_door(name)
+        if factory is None:
+            raise ConfigurationError(
+                f"there is no door {name!r}{nearest(name, [*builtin.DOORS, *self._plugins.doors])}"
+            )
+        return factory
+
+    def lambda_events(self) -> list[tuple[str, Any, Any]]:
+        """Shapes of Lambda events that plugins registered: (name, matches, respond)."""
+        registered: list[tuple[str, Any, Any]] = []
+        if self._plugins is not None:
+
+            def register(name: str, matches: Any, respond: Any) -> None:
+                registered.append((name, matches, respond))
+
+            self._plugins.call("unimicro_register_lambda_events", app=self, register=register)
+        return registered
+
+    @property
+    def wsgi(self) -> Any:
+        """The app as a WSGI application (PEP 3333), through Flask."""
+        return self.door("flask").native  # type: ignore[attr-defined]
+
+    @property
+    def asgi(self) -> Any:
+        """The app as an ASGI application, through FastAPI."""
+        return self.door("fastapi").native  # type: ignore[attr-defined]
+
+    @property
+    def lambda_handler(self) -> Any:
+        """The app as a Lambda function: ``handler(event, context)``."""
+        return self.door("lambda").handle_event  # type: ignore[attr-defined]
+
+    def __call__(self, first: Any, second: Any) -> Any:
+        """``app(event, context)`` on Lambda, ``app(environ, start_response)`` on a WSGI server.
+
+        Told apart per call: only WSGI's second argument is callable.
+        """
+        return self.wsgi(first, second) if callable(second) else self.lambda_handler(first, second)
+
+    def test_client(self) -> Any:
+        """An HTTP client that needs no server; see ``unimicro.testing.client.HttpClient``."""
+        return builtin.load("unimicro.testing.client:HttpClient")(self)
+
+    @property
+    def routes(self) -> list[str]:
+        """``GET /orders/{order_id}`` of every HTTP entry, sorted by path."""
+        bindings = [op.http for op in self.operations.values() if op.http is not None]
+        return [
+            f"{http.verb} {http.template}" for http in sorted(bindings, key=lambda h: (h.template, h.verb))
+        ]
+
+    # -- lifecycle -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Set up the services and start the doors made so far. A second call does nothing."""
+        if self._started:
+            return
+        self._started = True
+        for service in self.services:
+            _finish(service.setup())
+        for door in self._doors.values():
+            door.start()
+
+    def stop(self) -> None:
+        """Stop the doors, then the services, in reverse order."""
+        if not self._started:
+            return
+        self._started = False
+        for door in reversed(self._doors.values()):
+            door.stop()
+        for service in reversed(self.services):
+            _finish(service.stop())
+
+    async def astart(self) -> None:
+        """``start`` on the running event loop: an async ``setup`` is awaited on it."""
+        if self._started:
+            return
+        self._started = True
+        for service in self.services:
+            await _afinish(service.setup())
+        for door in self._doors.values():
+            door.start()
+
+    async def astop(self) -> None:
+        """``stop`` on the running event loop."""
+        if not self._started:
+            return
+        self._started = False
+        for door in reversed(self._doors.values()):
+            door.stop()
+        for service in reversed(self.services):
+            await _afinish(service.stop())
+
+    def kill(self) -> None:
+        """Stop without waiting for work in flight."""
+        for door in self._doors.values():
+            door.kill()
+        if "_threads" in self.__dict__:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def __iter__(self) -> Iterator[Operation]:
+        return iter(self.operations.values())
+
+
+def _checked_services(services: Sequence[Any]) -> tuple[Service, ...]:
+    if not services:
+        raise DefinitionError("App needs at least one service: App(First())")
+    names: set[str] = set()
+    for service in services:
+        if isinstance(service, type):
+            raise DefinitionError(f"App takes instances: write {service.__name__}(), not {service.__name__}")
+        if not isinstance(service, Service):
+            raise DefinitionError(f"App takes services, not {service!r}")
+        if not hasattr(service, "name"):
+            kind = type(service).__name__
+            raise DefinitionError(f"{kind}.__init__ must call super().__init__(**kwargs)")
+        if service.name in names:
+            raise DefinitionError(f"two services are called {service.name!r}: give one another name=")
+        names.add(service.name)
+    return tuple(services)
+
+
+def _check_policy(policy: Policy, operation: Operation) -> None:
+    try:
+        policy.check(operation.options)
+    except DefinitionError as error:
+        raise DefinitionError(f"{operation.name}: {error}") from error
+
+
+def _unknown(operation: str) -> Either[Failure, Any]:
+    return Left(Failure("unimplemented", f"there is no operation {operation!r}"))
+
+
+def _body_only(outcome: Either[Failure, Any]) -> Either[Failure, Any]:
+    return Right(outcome.value.body) if type(outcome.value) is Response else outcome
+
+
+def _finish(result: Any) -> None:
+    if inspect.isawaitable(result):
+        from unimicro.pipeline.loop import run_on_loop
+
+        async def awaited() -> None:
+            await result
+
+        run_on_loop(awaited())
+
+
+async def _afinish(result: Any) -> None:
+    if inspect.isawaitable(result):
+        await result

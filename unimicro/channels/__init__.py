@@ -1,0 +1,1 @@
+"""The FastAPI server with its dispatch endpoint, and the codecs."""

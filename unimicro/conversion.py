@@ -1,0 +1,279 @@
+"""Types to plain data and back. msgspec does the work; this module decides once per type.
+
+Nothing here imports msgspec before a type needs it: a Lambda function whose parameters are
+strings starts without it.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from unimicro.errors import DefinitionError
+
+Converter = Callable[[Any], Any]
+
+
+class ConversionError(Exception):
+    """A value that does not fit its type.
+
+    Attributes:
+        path: Where inside the value, such as ``.items[0].sku``; empty for the value itself.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def converter(annotation: Any, *, text: bool, where: str) -> Converter:
+    """A function from plain data to ``annotation``.
+
+    Args:
+        annotation: The type; ``Any`` and a missing annotation take everything.
+        text: The values are strings of a URL or a form, so ``"5"`` is an ``int``.
+        where: What an error names, such as ``orders.place: parameter 'quantity'``.
+
+    Returns:
+        A callable that raises ``ConversionError`` for a value that does not fit.
+
+    Raises:
+        DefinitionError: No wire format can carry the type.
+    """
+    annotation = strip_annotated(annotation)
+    if annotation is Any:
+        return _unchanged
+    if annotation is str:
+        return _text
+    check_supported(annotation, where)
+    members = _dataclass_union(annotation)
+    if members:
+        return _first_that_fits([_typed(member, text) for member in members], annotation)
+    return _typed(annotation, text)
+
+
+def strip_annotated(annotation: Any) -> Any:
+    """``Annotated[T, ...]`` without its markers."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+
+
+def _unchanged(value: Any) -> Any:
+    return value
+
+
+def _text(value: Any) -> Any:
+    if type(value) is str:
+        return value
+    if isinstance(value, str):
+        return str(value)
+    raise ConversionError(f"expected str, got {_json_name(value)}")
+
+
+def _json_name(value: Any) -> str:
+    if value is None:
+        return "null"
+    kind = type(value)
+    return {"list": "array", "tuple": "array", "dict": "object"}.get(kind.__name__, kind.__name__)
+
+
+def _typed(annotation: Any, text: bool) -> Converter:
+    import msgspec
+
+    convert, invalid = msgspec.convert, msgspec.ValidationError
+    strict = not text
+
+    def typed(value: Any) -> Any:
+        try:
+            return convert(value, annotation, strict=strict, dec_hook=_load_model)
+        except invalid as error:
+            message, _, path = str(error).partition(" - at `$")
+            message = message.replace("`", "")
+            raise ConversionError(message[:1].lower() + message[1:], path.rstrip("`")) from error
+        except RecursionError as error:
+            raise ConversionError("nested too deeply") from error
+
+    return typed
+
+
+def _first_that_fits(converters: list[Converter], annotation: Any) -> Converter:
+    def union(value: Any) -> Any:
+        for convert in converters:
+            try:
+                return convert(value)
+            except ConversionError:
+                continue
+        raise ConversionError(f"fits none of {type_name(annotation)}")
+
+    return union
+
+
+def is_union(annotation: Any) -> bool:
+    """``Union[...]``, ``A | B`` or ``Optional[...]``."""
+    return get_origin(annotation) in (Union, types.UnionType)
+
+
+def _dataclass_union(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union that msgspec refuses: more than one class it reads from an object."""
+    if not is_union(annotation):
+        return ()
+    members = get_args(annotation)
+    return members if sum(_reads_object(member) for member in members) > 1 else ()
+
+
+def _reads_object(annotation: Any) -> bool:
+    return hasattr(annotation, "__dataclass_fields__") or _is_model(annotation)
+
+
+def _is_model(annotation: Any) -> bool:
+    """A pydantic model, told by its methods so that pydantic is not imported."""
+    return isinstance(annotation, type) and hasattr(annotation, "model_validate")
+
+
+def _load_model(annotation: Any, value: Any) -> Any:
+    """Msgspec's hook for classes it does not know."""
+    if isinstance(value, annotation):
+        return value
+    try:
+        return annotation.model_validate(value)
+    except ValueError as error:
+        problems = error.errors() if hasattr(error, "errors") else []
+        text = "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
+        raise ValueError(text or "does not fit the model") from None
+
+
+def check_supported(annotation: Any, where: str) -> None:
+    """Refuse at definition what would fail at the first call.
+
+    Raises:
+        DefinitionError: The type cannot be read from plain data.
+    """
+    import msgspec.inspect
+
+    for member in _dataclass_union(annotation) or (annotation,):
+        try:
+            unknown = next(_unknown_classes(msgspec.inspect.type_info(member)), None)
+        except (TypeError, NameError) as error:
+            raise DefinitionError(f"{where}: {type_name(annotation)} cannot be converted: {error}") from error
+        if unknown is not None:
+            raise DefinitionError(
+                f"{where}: {type_name(unknown)} has no wire form; use builtin types, dataclasses, enums,"
+                " datetime, UUID, Decimal or pydantic models"
+            )
+
+
+def _unknown_classes(info: Any, seen: frozenset[int] = frozenset()) -> typing.Iterator[Any]:
+    """Classes inside a msgspec type description that neither msgspec nor pydantic can read."""
+    if isinstance(info, tuple | list):
+        for item in info:
+            yield from _unknown_classes(item, seen)
+    elif type(info).__module__ == "msgspec.inspect" and id(info) not in seen:
+        cls = getattr(info, "cls", None)
+        if type(info).__name__ in ("CustomType", "GenericCustomType") and not _is_model(cls):
+            yield cls
+        for name in getattr(info, "__struct_fields__", ()):
+            yield from _unknown_classes(getattr(info, name), seen | {id(info)})
+
+
+def is_scalar(annotation: Any) -> bool:
+    """Whether one URL segment can hold the type: a structured type belongs in a body."""
+    annotation = strip_annotated(annotation)
+    if is_union(annotation):
+        return all(is_scalar(member) for member in get_args(annotation))
+    if get_origin(annotation) is Literal or annotation is Any or annotation is type(None):
+        return True
+    if not isinstance(annotation, type):
+        return False
+    structured = get_origin(annotation) is not None or _reads_object(annotation)
+    return not structured and not issubclass(annotation, list | tuple | dict | set | frozenset | bytes)
+
+
+def is_collection(annotation: Any) -> bool:
+    """Whether repeated query or form values collect into the type."""
+    annotation = strip_annotated(annotation)
+    if is_union(annotation):
+        return any(is_collection(member) for member in get_args(annotation))
+    return (get_origin(annotation) or annotation) in (list, tuple, set, frozenset)
+
+
+def type_name(annotation: Any) -> str:
+    """A type as a reader writes it."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation.__name__
+    return str(annotation).replace("typing.", "")
+
+
+_encode_plain = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def is_plain(annotation: Any) -> bool:
+    """Types whose values the standard library can usually write: no need to load msgspec."""
+    return annotation in (Any, None, str, int, bool, dict, list) or (
+        get_origin(annotation) in (dict, list) and all(is_plain(arg) for arg in get_args(annotation))
+    )
+
+
+def plain_to_json(value: Any) -> bytes:
+    """JSON of plain data; anything else in it is left to ``to_json``."""
+    try:
+        return _encode_plain(value).encode()
+    except (TypeError, ValueError):
+        return to_json(value)
+
+
+def to_json(value: Any) -> bytes:
+    """JSON of anything a service may return: Decimal, datetime, UUID, set, Enum, dataclass, model.
+
+    Decimals and times become strings, bytes base64 text, NaN and infinities null.
+
+    Raises:
+        TypeError: There is an object in it that no rule covers.
+        ValueError: Text that is no Unicode, or nesting without end.
+    """
+    import msgspec
+
+    try:
+        return msgspec.json.encode(value, enc_hook=_dump_model)
+    except RecursionError as error:
+        raise ValueError("nested too deeply, or it contains itself") from error
+
+
+def to_plain(value: Any) -> Any:
+    """Data of None, bool, int, float, str, bytes, list and dict only, for msgpack.
+
+    Raises:
+        TypeError, ValueError: As ``to_json``.
+    """
+    import msgspec
+
+    try:
+        return msgspec.to_builtins(value, builtin_types=(bytes, bytearray), enc_hook=_dump_model)
+    except RecursionError as error:
+        raise ValueError("nested too deeply, or it contains itself") from error
+
+
+def _dump_model(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, enum.Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} has no wire form")
+
+
+def from_json(body: bytes | str) -> Any:
+    """Parse JSON strictly (RFC 8259: no NaN, no lone surrogates, UTF-8 only).
+
+    Raises:
+        ValueError: The text is no JSON, or is nested too deeply.
+    """
+    import msgspec
+
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"malformed JSON: {error}") from error

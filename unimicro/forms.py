@@ -1,0 +1,120 @@
+"""Request bodies: JSON, urlencoded and multipart forms, raw bytes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from unimicro.conversion import ConversionError, from_json
+from unimicro.outcome import Failure
+
+
+class Upload(NamedTuple):
+    """A file of a multipart form; annotate a parameter ``Upload`` to take one."""
+
+    filename: str
+    content_type: str
+    content: bytes
+
+
+def as_upload(value: Any) -> Upload:
+    """The converter of parameters annotated ``Upload``."""
+    if isinstance(value, Upload):
+        return value
+    raise ConversionError("expected a file of a multipart form")
+
+
+class ParsedBody(NamedTuple):
+    """Either one ``value`` (JSON, or raw) or the ``fields`` of a form, repeated names kept."""
+
+    value: Any = None
+    fields: tuple[tuple[str, Any], ...] | None = None
+
+    def as_object(self) -> dict[str, Any]:
+        """The form as one object: a name that repeats holds a list."""
+        values: dict[str, Any] = {}
+        for name, value in self.fields or ():
+            if name in values:
+                values[name] = [*_as_list(values[name]), value]
+            else:
+                values[name] = value
+        return values
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def parse_body(body: bytes, content_type: str, max_fields: int, *, raw: bool) -> ParsedBody | Failure:
+    """Parse a request body by its content type; none at all is read as JSON.
+
+    Args:
+        body: Not empty.
+        content_type: The header's value.
+        max_fields: Most fields a form may have.
+        raw: The operation takes the body as it is (bytes, or text in UTF-8).
+
+    Returns:
+        The body, or ``invalid_argument``: 400 for what cannot be parsed, 415 for a type that the
+        operation does not take.
+    """
+    media = content_type.partition(";")[0].strip().lower()
+    if media == "application/x-www-form-urlencoded":
+        return _urlencoded(body, max_fields)
+    if media == "multipart/form-data":
+        return _multipart(body, content_type, max_fields)
+    if media in ("", "application/json") or media.endswith("+json"):
+        try:
+            return ParsedBody(from_json(body))
+        except ValueError as error:
+            if not raw:
+                return Failure("invalid_argument", f"body: {error}", layer="arguments")
+    if raw:
+        return ParsedBody(body)
+    return Failure(
+        "invalid_argument",
+        f"content type {media!r} is not supported; send JSON or a form",
+        status=415,
+        layer="arguments",
+    )
+
+
+def _urlencoded(body: bytes, max_fields: int) -> ParsedBody | Failure:
+    from urllib.parse import parse_qsl
+
+    try:
+        text = body.decode("utf-8")
+        fields = parse_qsl(text, keep_blank_values=True, max_num_fields=max_fields, errors="strict")
+    except ValueError as error:
+        return Failure("invalid_argument", f"body: malformed form: {error}", layer="arguments")
+    return ParsedBody(fields=tuple(fields))
+
+
+def _multipart(body: bytes, content_type: str, max_fields: int) -> ParsedBody | Failure:
+    import io
+
+    from multipart import MultipartError, MultipartParser, parse_options_header
+
+    boundary = parse_options_header(content_type)[1].get("boundary", "")
+    if not boundary:
+        return Failure("invalid_argument", "body: multipart form without a boundary", layer="arguments")
+    fields: list[tuple[str, Any]] = []
+    try:
+        # The body is in memory and within the app's limit already: nothing is spooled to disk.
+        parser = MultipartParser(
+            io.BytesIO(body),
+            boundary,
+            content_length=len(body),
+            part_limit=max_fields,
+            memory_limit=len(body) + 1,
+            spool_limit=len(body) + 1,
+            strict=True,
+        )
+        for part in parser.parts():
+            name = part.name or ""
+            if part.filename:
+                fields.append((name, Upload(part.filename, part.content_type, part.raw)))
+            else:
+                fields.append((name, part.value))
+    except (MultipartError, UnicodeDecodeError, ValueError) as error:
+        return Failure("invalid_argument", f"body: malformed form: {error}", layer="arguments")
+    return ParsedBody(fields=tuple(fields))

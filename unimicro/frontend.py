@@ -1,0 +1,133 @@
+"""What a door is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from unimicro.invocation import (
+    CallPayload,
+    HttpPayload,
+    Invocation,
+    Metadata,
+    new_id,
+    parse_idempotency_key,
+    parse_traceparent,
+)
+from unimicro.outcome import Either, Failure, Left, Right
+
+if TYPE_CHECKING:
+    from unimicro.app import App
+
+Native = TypeVar("Native")
+Answer = TypeVar("Answer")
+
+
+class FrontEnd(ABC, Generic[Native, Answer]):
+    """A door: decodes native requests into invocations and outcomes into native answers.
+
+    ``decode`` and ``encode`` are pure: they start nothing, wait for nothing and raise nothing. That is
+    what lets the conformance kit prove a door without its server.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    @abstractmethod
+    def decode(self, native: Native) -> Either[Failure, Invocation]:
+        """One native request as an invocation, or why it is none."""
+
+    @abstractmethod
+    def encode(self, native: Native, invocation: Invocation | None, outcome: Either[Failure, Any]) -> Answer:
+        """The native answer; ``invocation`` is ``None`` when the request could not be decoded."""
+
+    def handle(self, native: Native) -> Answer:
+        """Decode, run, encode, in this thread."""
+        decoded = self.decode(native)
+        if not decoded.monoid[1]:
+            return self.encode(native, None, decoded)
+        return self.encode(native, decoded.value, self.app.run(decoded.value))
+
+    async def ahandle(self, native: Native) -> Answer:
+        """``handle`` on the running event loop."""
+        decoded = self.decode(native)
+        if not decoded.monoid[1]:
+            return self.encode(native, None, decoded)
+        return self.encode(native, decoded.value, await self.app.arun(decoded.value))
+
+    def invocation(
+        self,
+        operation: str,
+        payload: HttpPayload | CallPayload,
+        metadata: Metadata,
+        *,
+        native: Any = None,
+        stage: str = "",
+        deadline: float | None = None,
+        request_id: str = "",
+        door: str = "",
+    ) -> Either[Failure, Invocation]:
+        """An invocation with what its metadata say of deadline, trace and idempotency key.
+
+        Args:
+            operation: Qualified name.
+            payload: The arguments as they arrived.
+            metadata: Header fields; ``x-timeout-ms`` is the time the caller still has.
+            native: The request itself.
+            stage: Stage it was addressed to; the app's if empty.
+            deadline: Limit of the transport, in monotonic seconds.
+            request_id: The transport's id of the request; made up if empty.
+            door: Another name than the door's own.
+        """
+        timeout = metadata.get("x-timeout-ms")
+        if timeout is not None:
+            if not (timeout.isascii() and timeout.isdigit() and len(timeout) < 16):
+                return Left(
+                    Failure("invalid_argument", "x-timeout-ms: expected a whole number of milliseconds")
+                )
+            limit = self.app.clock.now() + int(timeout) / 1000
+            deadline = limit if deadline is None else min(deadline, limit)
+        return Right(
+            Invocation(
+                operation,
+                payload,
+                None,
+                metadata,
+                None,
+                deadline,
+                parse_traceparent(metadata),
+                parse_idempotency_key(metadata),
+                1,
+                None,
+                door or self.name,
+                stage or self.app.settings.stage,
+                request_id or new_id(),
+                native,
+            )
+        )
+
+    def call_invocation(
+        self, operation: object, payload: CallPayload, metadata: Metadata, **context: Any
+    ) -> Either[Failure, Invocation]:
+        """``invocation`` for doors that address an operation by name.
+
+        Entries only: an event handler or a timer has no authorizer and is not called by name.
+        """
+        compiled = self.app.operations.get(operation) if isinstance(operation, str) else None
+        if compiled is None or compiled.http is None:
+            return Left(Failure("unimplemented", f"there is no operation {operation!r}"))
+        return self.invocation(compiled.name, payload, metadata, **context)
+
+    def setup(self) -> None:
+        """Prepare; called once, when the app makes the door."""
+
+    def start(self) -> None:
+        """Begin to serve. A door that a server calls (WSGI, ASGI, Lambda) has nothing to do."""
+
+    def stop(self) -> None:
+        """Stop accepting, finish what is in flight."""
+
+    def kill(self) -> None:
+        """Stop at once."""

@@ -1,0 +1,311 @@
+"""The one request shape: every door decodes into an ``Invocation``, nothing else goes below it."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from unimicro.outcome import Failure
+
+__all__ = [
+    "CallPayload",
+    "HttpPayload",
+    "Invocation",
+    "Metadata",
+    "Principal",
+    "TraceContext",
+    "current_invocation",
+    "new_id",
+    "parse_idempotency_key",
+    "parse_traceparent",
+]
+
+
+class Metadata(Mapping[str, str]):
+    """Header fields: names lower-cased, a repeated field kept value by value.
+
+    Reading ``metadata["accept"]`` joins repeated values with ``", "`` (RFC 9110 §5.3; cookies
+    with ``"; "``, RFC 6265bis §4.2); ``getall`` gives them apart.
+    """
+
+    __slots__ = ("_joined", "_repeated")
+
+    def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        self._joined: dict[str, str] = {}
+        self._repeated: dict[str, tuple[str, ...]] = {}
+        pairs = fields.items() if isinstance(fields, Mapping) else fields
+        for field, value in pairs:
+            name = field.lower()
+            if name in self._joined:
+                self._repeat(name, value)
+            else:
+                self._joined[name] = value
+
+    def _repeat(self, name: str, value: str) -> None:
+        self._repeated[name] = (*self.getall(name), value)
+        self._joined[name] = ("; " if name == "cookie" else ", ").join(self._repeated[name])
+
+    def __getitem__(self, name: str) -> str:
+        return self._joined[name.lower()]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The joined value, or ``default``; ``name`` is given in lower case."""
+        return self._joined.get(name, default)
+
+    def getall(self, name: str) -> tuple[str, ...]:
+        """Every value of the field, in order; empty when absent."""
+        name = name.lower()
+        repeated = self._repeated.get(name)
+        if repeated is not None:
+            return repeated
+        return (self._joined[name],) if name in self._joined else ()
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """(name, value) for every value, repeated ones apart."""
+        return [(name, value) for name in self._joined for value in self.getall(name)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._joined)
+
+    def __len__(self) -> int:
+        return len(self._joined)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Metadata):
+            return self.pairs() == other.pairs()
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._joined.items()))
+
+    def __repr__(self) -> str:
+        # Values may be credentials: names only.
+        return f"Metadata({', '.join(self._joined)})"
+
+
+NO_METADATA = Metadata()
+
+
+class Principal(NamedTuple):
+    """Who calls. Set by an authorizer, or by code in this process that is trusted anyway."""
+
+    subject: str
+    scopes: tuple[str, ...] = ()
+    activities: tuple[str, ...] = ()
+    claims: Mapping[str, Any] = {}
+
+
+class TraceContext(NamedTuple):
+    """W3C trace context (https://www.w3.org/TR/trace-context/)."""
+
+    trace_id: str
+    parent_id: str
+    flags: str = "00"
+    state: str = ""
+
+
+class HttpPayload(NamedTuple):
+    """Arguments as an HTTP request carries them, not yet parsed."""
+
+    path: tuple[str, ...] = ()
+    """Values of the path parameters, in template order, percent-decoded."""
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    content_type: str = ""
+
+
+class CallPayload(NamedTuple):
+    """Arguments as a dispatch wire, a message or a program gives them."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = {}
+
+
+class _Fields(NamedTuple):
+    operation: str
+    payload: HttpPayload | CallPayload = CallPayload()
+    arguments: Mapping[str, Any] | None = None
+    metadata: Metadata = NO_METADATA
+    principal: Principal | None = None
+    deadline: float | None = None
+    trace: TraceContext | None = None
+    key: str | None = None
+    attempt: int = 1
+    last_failure: Failure | None = None
+    door: str = ""
+    stage: str = ""
+    id: str = ""
+    native: Any = None
+
+
+_NATIVE = _Fields._fields.index("native")
+_new = tuple.__new__
+
+
+class Invocation(_Fields):
+    """One call of one operation, whatever door it came through. Immutable.
+
+    Attributes:
+        operation: Qualified name, ``orders.place``.
+        payload: The arguments as they arrived.
+        arguments: Name to value, validated; ``None`` until the pipeline has bound them.
+        metadata: Header fields.
+        principal: Who calls, once authorized.
+        deadline: On the app's monotonic clock, in seconds; ``None`` for no limit.
+        trace: W3C trace context of the caller.
+        key: Idempotency key of the caller.
+        attempt: 1 for the first try.
+        last_failure: What the attempt before this one came back with.
+        door: Name of the door that decoded it.
+        stage: Deployment stage it was addressed to.
+        id: For logs only; never used to tell duplicates.
+        native: The request as the door got it; not compared, not serialised.
+    """
+
+    __slots__ = ()
+
+    def with_arguments(self, arguments: Mapping[str, Any]) -> Invocation:
+        """A copy with the validated arguments."""
+        return _new(Invocation, (*self[:2], arguments, *self[3:]))
+
+    def with_principal(self, principal: Principal) -> Invocation:
+        """A copy made on behalf of ``principal``."""
+        return _new(Invocation, (*self[:4], principal, *self[5:]))
+
+    def with_deadline(self, deadline: float) -> Invocation:
+        """A copy that must be answered by ``deadline`` (monotonic seconds)."""
+        return _new(Invocation, (*self[:5], deadline, *self[6:]))
+
+    def next_attempt(self, failure: Failure) -> Invocation:
+        """A copy for the try that follows ``failure``."""
+        return self._replace(attempt=self.attempt + 1, last_failure=failure)
+
+    def to_dict(self, now: float) -> dict[str, Any]:
+        """JSON-able data for a log, a queue or a replay.
+
+        The deadline becomes seconds from ``now``, the body base64 text. Arguments of a
+        ``CallPayload`` stay as they are: a caller in this process may have given any object.
+        """
+        payload = self.payload._asdict()
+        if "body" in payload:
+            payload["body"] = base64.b64encode(payload["body"]).decode("ascii")
+        fields = self._asdict()
+        del fields["native"], fields["last_failure"], fields["deadline"], fields["arguments"]
+        return fields | {
+            "payload": {"kind": type(self.payload).__name__, **payload},
+            "metadata": self.metadata.pairs(),
+            "principal": self.principal and self.principal._asdict(),
+            "trace": self.trace and self.trace._asdict(),
+            "timeout": None if self.deadline is None else self.deadline - now,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], now: float) -> Invocation:
+        """The inverse of ``to_dict``; the arguments are bound anew by the pipeline.
+
+        Raises:
+            KeyError, TypeError: ``data`` was not made by ``to_dict``.
+        """
+        fields = dict(data)
+        payload = dict(fields.pop("payload"))
+        kind = {"HttpPayload": HttpPayload, "CallPayload": CallPayload}[payload.pop("kind")]
+        timeout = fields.pop("timeout")
+        principal, trace = fields.pop("principal"), fields.pop("trace")
+        if "body" in payload:
+            payload["body"] = base64.b64decode(payload["body"])
+        for name in ("path", "args"):
+            if name in payload:
+                payload[name] = tuple(payload[name])
+        if "query" in payload:
+            payload["query"] = tuple((name, value) for name, value in payload["query"])
+        return cls(
+            payload=kind(**payload),
+            metadata=Metadata((name, value) for name, value in fields.pop("metadata")),
+            principal=None if principal is None else Principal(**principal),
+            trace=None if trace is None else TraceContext(**trace),
+            deadline=None if timeout is None else now + timeout,
+            **fields,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not Invocation:
+            return NotImplemented
+        return self[:_NATIVE] == other[:_NATIVE]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash((self.operation, self.id))
+
+    def __repr__(self) -> str:
+        # Arguments and header values may be secret.
+        return f"<Invocation {self.operation} {self.id} door={self.door} attempt={self.attempt}>"
+
+
+current: ContextVar[Invocation | None] = ContextVar("unimicro_invocation", default=None)
+
+
+def current_invocation() -> Invocation | None:
+    """The invocation that the calling code serves; ``None`` outside of one."""
+    return current.get()
+
+
+class _Ids:
+    """Process-unique prefix plus counter: an id per request without a system call."""
+
+    def __init__(self) -> None:
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        self.prefix = os.urandom(6).hex()
+        self.counter = itertools.count(1)
+
+
+_ids = _Ids()
+
+
+def new_id() -> str:
+    """An id for logs, unique over processes with overwhelming probability."""
+    return f"{_ids.prefix}-{next(_ids.counter):x}"
+
+
+_HEX = frozenset("0123456789abcdef")
+
+
+def parse_traceparent(metadata: Metadata) -> TraceContext | None:
+    """The caller's trace context; ``None`` when absent, invalid or given more than once.
+
+    W3C Trace Context §3.2: version ``ff`` and all-zero ids are invalid; version ``00`` has exactly
+    four fields, later versions may have more. ``tracestate`` counts only beside a valid parent.
+    """
+    value = metadata.get("traceparent")
+    if value is None or len(metadata.getall("traceparent")) != 1:
+        return None
+    parts = value.strip().split("-")
+    if len(parts) < 4 or (parts[0] == "00" and len(parts) != 4):
+        return None
+    lengths = [len(part) for part in parts[:4]]
+    if lengths != [2, 32, 16, 2] or not all(_HEX.issuperset(part) for part in parts[:4]):
+        return None
+    version, trace_id, parent_id, flags = parts[:4]
+    if version == "ff" or not trace_id.strip("0") or not parent_id.strip("0"):
+        return None
+    return TraceContext(trace_id, parent_id, flags, metadata.get("tracestate", ""))
+
+
+def parse_idempotency_key(metadata: Metadata) -> str | None:
+    """``Idempotency-Key``: a quoted string (draft-ietf-httpapi-idempotency-key), bare accepted."""
+    value: str | None = metadata.get("idempotency-key")
+    if not value:
+        return None
+    value = value.strip()
+    quoted = len(value) >= 2 and value[0] == value[-1] == '"'
+    return value[1:-1] if quoted else value

@@ -1,0 +1,1 @@
+"""AWS Lambda: events in, answers in the shape of their source out."""

@@ -1,0 +1,225 @@
+"""The compiled description of one entry, and how a service is turned into operations."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from unimicro.conversion import is_plain, plain_to_json, strip_annotated, to_json
+from unimicro.errors import DefinitionError, declared_code, expected_failure
+from unimicro.outcome import Either, Failure, Left, Response, Right
+from unimicro.service import BINDINGS, VERBS, Binding, EntryOptions, Event, Every, Http
+from unimicro.signature import BODY_VERBS, Binder, Signature, template_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from unimicro.invocation import Invocation
+    from unimicro.service import Service
+
+__all__ = ["HttpBinding", "Operation", "operations_of"]
+
+log = logging.getLogger("unimicro")
+
+
+@dataclass(frozen=True)
+class HttpBinding:
+    """Where HTTP finds an operation.
+
+    Attributes:
+        verb: Upper case.
+        template: ``/orders/{order_id}``; no trailing slash except for the root.
+        names: Path parameters in the order of the template.
+    """
+
+    verb: str
+    template: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """What every door, policy and plugin may know of an entry. Built once, at assembly.
+
+    Attributes:
+        service: The instance that serves it.
+        name: Qualified name, ``orders.place``.
+        method: Bound method.
+        documentation: The method's docstring, cleaned.
+        signature: Parameters and return annotation.
+        binder: Compiled argument binding.
+        options: What the decorator declared.
+        http: ``None`` for events and timers.
+        events: Events that call it.
+        interval: Seconds between calls by a timer; ``None`` for none.
+        is_async: ``method`` is a coroutine function.
+        errors: Declared error class to code.
+        may_respond: The method may return ``(body, status)`` or a ``Response``.
+        encode_json: Result to JSON bytes.
+    """
+
+    service: Service
+    name: str
+    method: Callable[..., Any]
+    documentation: str
+    signature: Signature
+    binder: Binder
+    options: EntryOptions
+    http: HttpBinding | None
+    events: tuple[Event, ...]
+    interval: float | None
+    is_async: bool
+    errors: dict[type[Exception], str]
+    may_respond: bool
+    encode_json: Callable[[Any], bytes]
+
+    def call(self, arguments: dict[str, Any]) -> Any:
+        """Call the method (an async one returns its awaitable)."""
+        if not self.signature.positional_only:
+            return self.method(**arguments)
+        rest = dict(arguments)
+        return self.method(*(rest.pop(name) for name in self.signature.positional_only), **rest)
+
+    def failure(self, error: Exception, invocation: Invocation) -> Failure:
+        """The failure that an exception of the method stands for; an unexpected one is logged."""
+        return expected_failure(error, self.errors) or unexpected_failure(error, invocation)
+
+    def outcome(self, value: Any) -> Either[Failure, Any]:
+        """``Right`` of what the method returned, or the failure that its status stands for."""
+        if not self.may_respond:
+            return Right(value)
+        response = _as_response(value)
+        if response is None:
+            return Right(value)
+        if not 100 <= response.status <= 599:
+            raise ValueError(
+                f"{self.name} returned the status {response.status}; annotate another return type"
+                " (a list, a dataclass) if its result is data"
+            )
+        return Right(response) if response.status < 400 else Left(Failure.from_response(response))
+
+
+def unexpected_failure(error: Exception, invocation: Invocation, layer: str = "") -> Failure:
+    """``internal``, with one log record that holds the traceback; the text stays in this process."""
+    log.error(
+        "%s failed unexpectedly%s (invocation %s)",
+        invocation.operation,
+        f" in stage {layer!r}" if layer else "",
+        invocation.id,
+        exc_info=error,
+    )
+    return Failure("internal", "internal error", layer=layer, cause=error)
+
+
+def _as_response(value: Any) -> Response | None:
+    if type(value) is Response:
+        return value
+    if type(value) is tuple and len(value) in (2, 3) and type(value[1]) is int:
+        return Response(*value)
+    return None
+
+
+def _may_respond(returns: Any) -> bool:
+    """Whether a returned tuple is ``(body, status[, headers])`` rather than data.
+
+    Told by the annotation, never by the value: no annotation, ``Response`` and ``tuple[X, int]`` with
+    an X that makes a body do; a pair of numbers is data.
+    """
+    returns = strip_annotated(returns)
+    members = get_args(returns)
+    if returns in (Any, Response, tuple) or any(member is Response for member in members):
+        return True
+    if get_origin(returns) is not tuple:
+        return any(_may_respond(member) for member in members if get_origin(member) is tuple)
+    return len(members) in (2, 3) and members[1] is int and members[0] not in (int, float, bool)
+
+
+def operations_of(service: Service, stage: str, max_fields: int) -> Iterator[Operation]:
+    """Compile every decorated method of ``service`` that exists in ``stage``.
+
+    Raises:
+        DefinitionError: An entry cannot work as written; the text names it.
+    """
+    found = False
+    for name, method in inspect.getmembers(service, inspect.ismethod):
+        bindings: list[Binding] = getattr(method, BINDINGS, [])
+        if bindings:
+            found = True
+        if bindings and bindings[0].options.stage in (None, stage):
+            yield _compile(service, name, method, bindings, max_fields)
+    if not found:
+        kind = type(service).__name__
+        raise DefinitionError(f"{kind} has no entries: decorate its methods with @entry, @event or @every")
+
+
+def _compile(
+    service: Service, name: str, method: Callable[..., Any], bindings: list[Binding], max_fields: int
+) -> Operation:
+    qualified = f"{service.name}.{name}"
+    triggers = [binding.trigger for binding in bindings]
+    http = [trigger for trigger in triggers if isinstance(trigger, Http)]
+    if http and len(triggers) > 1:
+        raise DefinitionError(f"{qualified}: @entry stands alone on a method; write a second method")
+    options = bindings[0].options
+    signature = Signature.of(method, qualified)
+    _check_names(signature, options, qualified)
+    binding = _http_binding(service, name, http[0], signature, qualified) if http else None
+    intervals = [trigger.seconds for trigger in triggers if isinstance(trigger, Every)]
+    plain = is_plain(strip_annotated(signature.returns)) and options.content_type is None
+    return Operation(
+        service=service,
+        name=qualified,
+        method=method,
+        documentation=inspect.cleandoc(method.__doc__ or ""),
+        signature=signature,
+        binder=Binder(
+            signature,
+            binding.names if binding else (),
+            reads_body=binding is not None and binding.verb in BODY_VERBS,
+            max_fields=max_fields,
+        ),
+        options=options,
+        http=binding,
+        events=tuple(trigger for trigger in triggers if isinstance(trigger, Event)),
+        interval=intervals[0] if intervals else None,
+        is_async=inspect.iscoroutinefunction(method),
+        errors={error: declared_code(error) for error in options.errors},
+        may_respond=_may_respond(signature.returns),
+        encode_json=plain_to_json if plain else to_json,
+    )
+
+
+def _check_names(signature: Signature, options: EntryOptions, where: str) -> None:
+    names = {parameter.name for parameter in signature.parameters}
+    for option, given in (("key", (options.key,) if options.key else ()), ("sensitive", options.sensitive)):
+        for name in given:
+            if name not in names:
+                raise DefinitionError(f"{where}: {option}={name!r} is no parameter of the method")
+
+
+def _http_binding(
+    service: Service, name: str, trigger: Http, signature: Signature, where: str
+) -> HttpBinding:
+    verb, path = _verb_and_path(name)
+    verb = trigger.verb or verb
+    if trigger.path is not None:
+        if not trigger.path.startswith("/"):
+            raise DefinitionError(f"{where}: the path {trigger.path!r} must start with '/'")
+        names = signature.place(verb, trigger.path, where)
+        path = trigger.path
+    else:
+        names = signature.place(verb, None, where)
+        path = "/".join([path.rstrip("/"), *(f"{{{name}}}" for name in names)])
+    template = (service.url_prefix + path).rstrip("/") or "/"
+    template_names(template, where)
+    return HttpBinding(verb, template, names)
+
+
+def _verb_and_path(method_name: str) -> tuple[str, str]:
+    verb, _, rest = method_name.partition("_")
+    if verb.upper() not in VERBS:
+        verb, rest = "POST", method_name
+    words = [word for word in rest.split("_") if word]
+    return verb.upper(), "/" + "/".join(words)

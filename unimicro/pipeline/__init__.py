@@ -1,0 +1,1 @@
+"""Policies, stages and the two drivers that run them."""

@@ -1,0 +1,99 @@
+"""The sync driver. Its twin is ``_async.py``; a test keeps the two alike but for their colour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from unimicro.invocation import Invocation, current
+from unimicro.operation import unexpected_failure
+from unimicro.outcome import Either, Left
+from unimicro.pipeline.deadline import late
+from unimicro.pipeline.stages import Await, Do, Pause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from unimicro.operation import Operation
+    from unimicro.outcome import Failure
+    from unimicro.pipeline.ports import Clock
+    from unimicro.pipeline.stages import Flow, Guard
+
+    Runner = Callable[[Invocation], Either[Failure, Any]]
+    Doer = Callable[[Any], Any]
+
+
+def run_guards(guards: tuple[tuple[str, Guard], ...], below: Runner) -> Runner:
+    """A layer that asks each guard in turn before it calls what lies below."""
+
+    def layer(invocation: Invocation) -> Either[Failure, Any]:
+        name = ""
+        try:
+            for name, guard in guards:  # noqa: B007 - the except clause names the guard
+                checked = guard(invocation)
+                if not checked.monoid[1]:
+                    return checked
+                invocation = checked.value
+        except Exception as error:
+            return Left(unexpected_failure(error, invocation, name))
+        return below(invocation)
+
+    return layer
+
+
+def run_flow(  # noqa: C901 - one branch for each thing a flow may yield
+    flow: Flow, name: str, below: Runner, clock: Clock, perform: Doer
+) -> Runner:
+    """A layer that steps through the generator and does what it yields."""
+
+    def layer(invocation: Invocation) -> Either[Failure, Any]:
+        steps = flow(invocation)
+        try:
+            step = next(steps)
+            while True:
+                if type(step) is Invocation:
+                    step = steps.send(below(step))
+                elif type(step) is Pause:
+                    clock.sleep(step.seconds)
+                    step = next(steps)
+                elif type(step) is Do or type(step) is Await:
+                    try:
+                        done = perform(step)
+                    except Exception as error:
+                        step = steps.throw(error)
+                    else:
+                        step = steps.send(done)
+                else:
+                    raise TypeError(f"a flow may yield no {type(step).__name__}")
+        except StopIteration as stop:
+            if isinstance(stop.value, Either):
+                return stop.value
+            wrong = TypeError(f"a flow must return an outcome, not {stop.value!r}")
+            return Left(unexpected_failure(wrong, invocation, name))
+        except Exception as error:
+            return Left(unexpected_failure(error, invocation, name))
+        finally:
+            # Also on BaseException: the flow's own finally blocks give permits back.
+            steps.close()
+
+    return layer
+
+
+def run_method(operation: Operation, invoke: Callable[[Invocation], Any], clock: Clock) -> Runner:
+    """The bottom layer: the method itself. No exception but ``BaseException`` passes it."""
+
+    def layer(invocation: Invocation) -> Either[Failure, Any]:
+        token = current.set(invocation)
+        try:
+            outcome = operation.outcome(invoke(invocation))
+        except Exception as error:
+            if invocation.deadline is not None and clock.now() >= invocation.deadline:
+                return late(invocation, error)
+            return Left(operation.failure(error, invocation))
+        finally:
+            current.reset(token)
+        if invocation.deadline is not None and clock.now() >= invocation.deadline:
+            return late(invocation)
+        return outcome
+
+    return layer

@@ -1,0 +1,135 @@
+r"""How the bottom of a pipeline calls a method: sync and async method, sync and async driver.
+
+=============  =================================  =====================================================
+\              sync method                        async method
+=============  =================================  =====================================================
+sync driver    direct; asyncio is not imported    on the process's kept loop, cancelled at the deadline
+async driver   worker thread, or inline if        awaited, cancelled at the deadline
+               declared ``blocking=False``
+=============  =================================  =====================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from unimicro.pipeline.stages import Await, Do
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from unimicro.invocation import Invocation
+    from unimicro.operation import Operation
+    from unimicro.pipeline.ports import Clock
+
+log = logging.getLogger("unimicro")
+
+Invoke = Callable[["Invocation"], Any]
+AsyncInvoke = Callable[["Invocation"], Awaitable[Any]]
+
+
+def sync_invoke(operation: Operation, clock: Clock) -> Invoke:
+    """For the sync driver."""
+    if operation.is_async:
+        from unimicro.pipeline.loop import run_on_loop
+
+        awaited = _awaited(operation, clock)
+        return lambda invocation: run_on_loop(awaited(invocation))
+    if operation.signature.positional_only:
+        return lambda invocation: operation.call(invocation.arguments)  # type: ignore[arg-type]
+    method = operation.method
+    return lambda invocation: method(**invocation.arguments)  # type: ignore[arg-type]
+
+
+def async_invoke(operation: Operation, clock: Clock, threads: Executor) -> AsyncInvoke:
+    """For the async driver."""
+    if operation.is_async:
+        return _awaited(operation, clock)
+    if operation.options.blocking:
+        return _threaded(operation, clock, threads)
+    return _inline(operation)
+
+
+def _awaited(operation: Operation, clock: Clock) -> Callable[[Invocation], Any]:
+    async def awaited(invocation: Invocation) -> Any:
+        if invocation.deadline is None:
+            return await operation.call(invocation.arguments)  # type: ignore[arg-type]
+        async with clock.timeout_at(invocation.deadline):
+            return await operation.call(invocation.arguments)  # type: ignore[arg-type]
+
+    return awaited
+
+
+def _inline(operation: Operation) -> AsyncInvoke:
+    async def inline(invocation: Invocation) -> Any:
+        return operation.call(invocation.arguments)  # type: ignore[arg-type]
+
+    return inline
+
+
+def _threaded(operation: Operation, clock: Clock, threads: Executor) -> AsyncInvoke:
+    async def threaded(invocation: Invocation) -> Any:
+        work = _Work(operation, invocation)
+        if invocation.deadline is None:
+            return await in_thread(threads, work)
+        try:
+            async with clock.timeout_at(invocation.deadline):
+                return await in_thread(threads, work)
+        except TimeoutError:
+            work.abandoned = True
+            raise
+
+    return threaded
+
+
+class _Work:
+    """One call in a worker thread. It cannot be stopped: given up on, its end is logged."""
+
+    def __init__(self, operation: Operation, invocation: Invocation) -> None:
+        self.operation = operation
+        self.invocation = invocation
+        self.abandoned = False
+
+    def __call__(self) -> Any:
+        try:
+            return self.operation.call(self.invocation.arguments)  # type: ignore[arg-type]
+        finally:
+            if self.abandoned:
+                log.warning(
+                    "%s ended after its deadline; its result is dropped (invocation %s)",
+                    self.operation.name,
+                    self.invocation.id,
+                )
+
+
+async def in_thread(threads: Executor, work: Callable[[], Any]) -> Any:
+    """Run ``work`` in a worker thread that sees the caller's context variables."""
+    import asyncio
+    from contextvars import copy_context
+
+    return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
+
+
+def sync_perform(step: Do | Await) -> Any:
+    """Do what a flow asked for, on the sync driver."""
+    if type(step) is Do:
+        return step.function(*step.args)
+    from unimicro.pipeline.loop import run_on_loop
+
+    async def awaited() -> Any:
+        return await step.function(*step.args)
+
+    return run_on_loop(awaited())
+
+
+def async_perform(threads: Executor) -> Callable[[Do | Await], Awaitable[Any]]:
+    """Do what a flow asked for, on the async driver."""
+
+    async def perform(step: Do | Await) -> Any:
+        if type(step) is Await:
+            return await step.function(*step.args)
+        return await in_thread(threads, lambda: step.function(*step.args))
+
+    return perform

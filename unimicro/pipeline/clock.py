@@ -1,0 +1,105 @@
+"""The system's clock, and one that moves only when something waits for it."""
+
+from __future__ import annotations
+
+import time as system
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
+    from contextlib import AbstractAsyncContextManager
+    from types import TracebackType
+
+
+class SystemClock:
+    """Real time. asyncio is imported only by code that runs on a loop already."""
+
+    now = staticmethod(system.monotonic)
+    time = staticmethod(system.time)
+    sleep = staticmethod(system.sleep)
+
+    async def asleep(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+    def timeout_at(self, deadline: float) -> AbstractAsyncContextManager[Any]:
+        import asyncio
+
+        return asyncio.timeout(deadline - system.monotonic())
+
+
+class VirtualClock:
+    """Time for tests: a wait returns at once and moves the clock by its length.
+
+    A deadline set with ``timeout_at`` interrupts a longer ``asleep`` inside it, at the deadline.
+    """
+
+    def __init__(self, start: float = 1_000.0, epoch: float = 1_700_000_000.0) -> None:
+        self._now = start
+        self._epoch = epoch - start
+        self.waits: list[float] = []
+        """Every wait so far, in seconds."""
+
+    def now(self) -> float:
+        return self._now
+
+    def time(self) -> float:
+        return self._epoch + self._now
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock without anybody waiting."""
+        self._now += seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self._now += seconds
+
+    async def asleep(self, seconds: float) -> None:
+        import asyncio
+
+        self.waits.append(seconds)
+        scope = _scope.get()
+        if scope is not None and scope.deadline < self._now + seconds:
+            self._now = max(self._now, scope.deadline)
+            scope.expire()
+        else:
+            self._now += seconds
+        await asyncio.sleep(0)
+
+    def timeout_at(self, deadline: float) -> AbstractAsyncContextManager[Any]:
+        return _VirtualTimeout(deadline)
+
+
+class _VirtualTimeout:
+    """``asyncio.timeout`` on virtual time: cancels the task from inside its own wait."""
+
+    def __init__(self, deadline: float) -> None:
+        outer = _scope.get()
+        self.deadline: float = deadline if outer is None else min(deadline, outer.deadline)
+        self._expired = False
+
+    async def __aenter__(self) -> None:
+        import asyncio
+
+        self._task: asyncio.Task[Any] | None = asyncio.current_task()
+        self._token = _scope.set(self)
+
+    def expire(self) -> None:
+        self._expired = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        import asyncio
+
+        _scope.reset(self._token)
+        if self._expired and isinstance(error, asyncio.CancelledError) and self._task is not None:
+            self._task.uncancel()
+            raise TimeoutError from error
+
+
+_scope: ContextVar[_VirtualTimeout | None] = ContextVar("unimicro_virtual_timeout", default=None)

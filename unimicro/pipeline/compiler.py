@@ -1,0 +1,83 @@
+"""From policies to stages to a runner. Everything that can be decided is decided here, once."""
+
+from __future__ import annotations
+
+import inspect
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from unimicro.errors import DefinitionError
+from unimicro.pipeline.bottom import async_invoke, async_perform, sync_invoke, sync_perform
+from unimicro.pipeline.stages import ORDER, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from concurrent.futures import Executor
+
+    from unimicro.operation import Operation
+    from unimicro.pipeline.policy import Assembly, Policy
+    from unimicro.pipeline.ports import Clock
+
+__all__ = ["compile_async", "compile_sync", "stages_of", "user_stage"]
+
+
+def stages_of(
+    operation: Operation, policies: Iterable[Policy], extra: Iterable[Stage], assembly: Assembly
+) -> tuple[Stage, ...]:
+    """The stages of ``operation`` in running order; a policy that is off leaves none."""
+    stages = [Stage("arguments", ORDER["arguments"], operation.binder.guard, is_flow=False), *extra]
+    for policy in policies:
+        stage = policy.stage(operation, assembly)
+        if stage is not None:
+            stages.append(stage)
+    return tuple(sorted(stages, key=lambda stage: stage.order))
+
+
+def user_stage(function: Callable[..., Any], where: str) -> Stage:
+    """A stage of a user's guard or flow, told apart by being a generator function.
+
+    Raises:
+        DefinitionError: ``function`` can be neither.
+    """
+    if not callable(function):
+        raise DefinitionError(f"{where}: a stage is a guard or a flow, not {function!r}")
+    name = getattr(function, "__name__", type(function).__name__)
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise DefinitionError(
+            f"{where}: stage {name} is async; a guard is a plain function, and a flow (a generator)"
+            " yields Await(function, ...) for I/O"
+        )
+    return Stage(name, ORDER["user"], function, inspect.isgeneratorfunction(function))
+
+
+def _wrap(
+    stages: Sequence[Stage], runner: Any, run_guards: Callable[..., Any], run_flow: Callable[..., Any]
+) -> Any:
+    """Put the layers around the bottom, last stage first; neighbouring guards share a layer."""
+    for is_flow, group in groupby(reversed(stages), key=lambda stage: stage.is_flow):
+        members = list(group)
+        if is_flow:
+            for stage in members:
+                runner = run_flow(stage.run, stage.name, runner)
+        else:
+            runner = run_guards(tuple((stage.name, stage.run) for stage in reversed(members)), runner)
+    return runner
+
+
+def compile_sync(operation: Operation, stages: Sequence[Stage], clock: Clock) -> Any:
+    """The runner of Lambda, WSGI and in-process sync calls."""
+    from unimicro.pipeline import _sync
+
+    bottom = _sync.run_method(operation, sync_invoke(operation, clock), clock)
+    run_flow = partial(_sync.run_flow, clock=clock, perform=sync_perform)
+    return _wrap(stages, bottom, _sync.run_guards, run_flow)
+
+
+def compile_async(operation: Operation, stages: Sequence[Stage], clock: Clock, threads: Executor) -> Any:
+    """The runner of ASGI and in-process async calls."""
+    from unimicro.pipeline import _async
+
+    bottom = _async.run_method(operation, async_invoke(operation, clock, threads), clock)
+    run_flow = partial(_async.run_flow, clock=clock, perform=async_perform(threads))
+    return _wrap(stages, bottom, _async.run_guards, run_flow)

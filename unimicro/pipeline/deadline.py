@@ -1,0 +1,62 @@
+"""Deadlines: absolute and monotonic inside, inherited from the caller, never extended."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from unimicro.outcome import Either, Failure, Left, Right
+from unimicro.pipeline.policy import Policy, require_above_zero
+from unimicro.pipeline.stages import ORDER, Stage
+
+if TYPE_CHECKING:
+    from unimicro.invocation import Invocation
+    from unimicro.operation import Operation
+    from unimicro.pipeline.policy import Assembly
+
+log = logging.getLogger("unimicro")
+
+
+@dataclass(frozen=True)
+class Deadline(Policy):
+    """Answer within ``timeout`` seconds of arrival, or by the caller's deadline if that is sooner.
+
+    ``timeout=None`` keeps only the caller's. Work whose deadline has passed is not started. An async
+    method is cancelled at the deadline; a sync one cannot be, its late result is dropped and logged.
+    """
+
+    timeout: float | None = None
+    name = "deadline"
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None:
+            require_above_zero(self, timeout=self.timeout)
+
+    def stage(self, operation: Operation, assembly: Assembly) -> Stage:
+        now, timeout = assembly.clock.now, self.timeout
+
+        def within_deadline(invocation: Invocation) -> Either[Failure, Invocation]:
+            deadline = invocation.deadline
+            if deadline is None:
+                return Right(invocation if timeout is None else invocation.with_deadline(now() + timeout))
+            present = now()
+            if deadline <= present:
+                return Left(expired("not started: "))
+            if timeout is not None and present + timeout < deadline:
+                invocation = invocation.with_deadline(present + timeout)
+            return Right(invocation)
+
+        return Stage(self.name, ORDER["deadline"], within_deadline, is_flow=False)
+
+
+def expired(prefix: str = "") -> Failure:
+    """The failure of work that was not done in time."""
+    return Failure("deadline_exceeded", f"{prefix}the deadline has passed", layer="deadline")
+
+
+def late(invocation: Invocation, cause: BaseException | None = None) -> Either[Failure, Any]:
+    """The outcome of a call that came back after its deadline; what it brought is dropped."""
+    if not isinstance(cause, TimeoutError):
+        log.warning("%s answered after its deadline (invocation %s)", invocation.operation, invocation.id)
+    return Left(expired())

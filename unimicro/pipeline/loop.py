@@ -1,0 +1,40 @@
+"""The one event loop on which sync doors run async methods.
+
+One loop a process, kept: connection pools of async clients belong to the loop they were made on.
+It runs in a thread of its own, so that the threads of a WSGI server share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def kept_loop() -> asyncio.AbstractEventLoop:
+    """The process's loop, started on first use."""
+    global _loop  # noqa: PLW0603 - one loop a process is the point
+    with _lock:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="unimicro-loop", daemon=True).start()
+        return _loop
+
+
+def run_on_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end and return its result; the caller's context variables are visible in it.
+
+    An interrupt of the calling thread cancels the work.
+    """
+    future = asyncio.run_coroutine_threadsafe(coroutine, kept_loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise

@@ -1,0 +1,27 @@
+"""Small protocols for everything stateful that the pipeline uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
+
+class Clock(Protocol):
+    """All time goes through here, so that every wait can run on a virtual clock."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+
+    def time(self) -> float:
+        """Seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Block the calling thread."""
+
+    async def asleep(self, seconds: float) -> None:
+        """Suspend the calling task."""
+
+    def timeout_at(self, deadline: float) -> AbstractAsyncContextManager[Any]:
+        """Cancel the task's work inside at ``deadline`` (monotonic seconds) with ``TimeoutError``."""

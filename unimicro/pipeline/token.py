@@ -1,0 +1,115 @@
+"""The token authorizer: asks ``Service.token_authorizer``. Deny by default."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from unimicro.invocation import Principal
+from unimicro.outcome import Either, Failure, Left, Right
+from unimicro.pipeline.policy import Policy
+from unimicro.pipeline.stages import ORDER, Await, Do, Stage, Steps
+from unimicro.service import Service
+
+if TYPE_CHECKING:
+    from unimicro.invocation import Invocation
+    from unimicro.operation import Operation
+    from unimicro.pipeline.policy import Assembly
+
+log = logging.getLogger("unimicro")
+
+TOKEN_BEARER = Principal("token")
+
+
+@dataclass(frozen=True)
+class Token(Policy):
+    """Protect an entry with ``Service.token_authorizer``. On every entry unless ``no_auth=True``.
+
+    No credentials → ``unauthenticated``; credentials that the authorizer does not accept, or that it
+    accepts for another stage, → ``permission_denied``. An exception in the authorizer denies and is logged.
+
+    Args:
+        header: Field that holds the token, bare or as ``Bearer x``; the service's ``token_header`` if
+            ``None``.
+        blocking: An overridden sync authorizer may block, so an async door runs it in a worker thread.
+    """
+
+    header: str | None = None
+    blocking: bool = True
+    name = "auth"
+
+    def stage(self, operation: Operation, assembly: Assembly) -> Stage:
+        service = operation.service
+        check = _Check(operation, (self.header or service.token_header).lower())
+        overridden = type(service).token_authorizer is not Service.token_authorizer
+        if inspect.iscoroutinefunction(service.token_authorizer):
+            return Stage(self.name, ORDER["auth"], partial(check.flow, Await), is_flow=True)
+        if overridden and self.blocking:
+            return Stage(self.name, ORDER["auth"], partial(check.flow, Do), is_flow=True)
+        return Stage(self.name, ORDER["auth"], check.guard, is_flow=False)
+
+
+class _Check:
+    """The authorizer of one operation, as a guard or as a flow."""
+
+    def __init__(self, operation: Operation, header: str) -> None:
+        self._operation = operation
+        self._header = header
+        self._authorize: Any = operation.service.token_authorizer
+        self._challenge = {"WWW-Authenticate": f'Bearer realm="{operation.service.name}"'}
+
+    def guard(self, invocation: Invocation) -> Either[Failure, Invocation]:
+        if invocation.principal is not None:
+            return Right(invocation)
+        token = bearer(invocation.metadata.get(self._header))
+        if not token:
+            return self._missing()
+        try:
+            answer = self._authorize(token)
+        except Exception as error:
+            return self._broken(error)
+        return _decide(invocation, answer)
+
+    def flow(self, step: type[Await | Do], invocation: Invocation) -> Steps:
+        if invocation.principal is not None:
+            return (yield invocation)
+        token = bearer(invocation.metadata.get(self._header))
+        if not token:
+            return self._missing()
+        try:
+            answer = yield step(self._authorize, token)
+        except Exception as error:
+            return self._broken(error)
+        decided = _decide(invocation, answer)
+        return (yield decided.value) if decided.is_right() else decided
+
+    def _missing(self) -> Either[Failure, Any]:
+        text = f"no token in {self._header!r}"
+        return Left(Failure("unauthenticated", text, layer="auth", headers=self._challenge))
+
+    def _broken(self, error: Exception) -> Either[Failure, Any]:
+        name = self._operation.service.name
+        log.error("the token authorizer of %s raised; denied", name, exc_info=error)
+        return Left(_denied())
+
+
+def _decide(invocation: Invocation, answer: object) -> Either[Failure, Invocation]:
+    """Exactly ``True`` or the stage's name: a truthy accident must not open a door."""
+    if answer is True or (isinstance(answer, str) and answer and answer == invocation.stage):
+        return Right(invocation.with_principal(TOKEN_BEARER))
+    return Left(_denied())
+
+
+def _denied() -> Failure:
+    return Failure("permission_denied", "the token is not accepted here", layer="auth")
+
+
+def bearer(value: str | None) -> str:
+    """The token of a header value: bare, or after ``Bearer`` in any case (RFC 9110 §11.1)."""
+    if not value:
+        return ""
+    scheme, _, rest = value.strip().partition(" ")
+    return rest.strip() if rest and scheme.lower() == "bearer" else value.strip()

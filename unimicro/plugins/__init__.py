@@ -1,0 +1,1 @@
+"""Everything pluggy: hook specifications, the manager, the table of built-in parts."""

@@ -1,0 +1,69 @@
+"""All hooks of unimicro. They run while an app is assembled, never while it serves a request.
+
+A plugin is any object (a module, usually) whose functions carry ``@hookimpl`` and the names below.
+Parameters that an implementation does not need may be left out of its signature.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from unimicro.app import App
+    from unimicro.frontend import FrontEnd
+    from unimicro.operation import Operation
+
+PROJECT = "unimicro"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class RegisterDoor(Protocol):
+    """Make a door available under ``name``; ``factory`` gets the app when the door is first asked for."""
+
+    def __call__(self, name: str, factory: Callable[[App], FrontEnd[Any, Any]]) -> None: ...
+
+
+class RegisterStage(Protocol):
+    """Add a guard or a flow to the operation's pipeline; a lower ``order`` runs first."""
+
+    def __call__(self, name: str, stage: Callable[..., Any], *, order: int = 40) -> None: ...
+
+
+class RegisterEvent(Protocol):
+    """Recognise a shape of Lambda event before the built-in ones.
+
+    ``matches`` is asked with each event; ``respond(event, context)`` returns what the function answers.
+    """
+
+    def __call__(
+        self,
+        name: str,
+        matches: Callable[[Mapping[str, Any]], bool],
+        respond: Callable[[Mapping[str, Any], Any], Any],
+    ) -> None: ...
+
+
+class UnimicroSpec:
+    """The hooks, in the order in which they run."""
+
+    @hookspec
+    def unimicro_register_doors(self, register: RegisterDoor) -> None:
+        """Register doors."""
+
+    @hookspec
+    def unimicro_register_stages(self, operation: Operation, register: RegisterStage) -> None:
+        """Register stages of ``operation``; called once per operation."""
+
+    @hookspec
+    def unimicro_register_lambda_events(self, app: App, register: RegisterEvent) -> None:
+        """Register shapes of Lambda events."""
+
+    @hookspec
+    def unimicro_assembled(self, app: App) -> None:
+        """The app is complete: look at ``app.operations``, keep a reference, change nothing."""

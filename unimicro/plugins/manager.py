@@ -1,0 +1,140 @@
+"""Plugins of one app: found by name, checked, their hooks called; every failure names the plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from unimicro.errors import PluginError, nearest
+from unimicro.plugins.hookspecs import PROJECT, UnimicroSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from unimicro.operation import Operation
+
+GROUP = "unimicro"
+
+
+class Plugins:
+    """The plugins of one app. There is no manager global to the process.
+
+    Args:
+        plugins: Plugin objects, and names of entry points in the group ``unimicro``.
+        disabled: Names left out.
+
+    Raises:
+        PluginError: A plugin is not installed, breaks when imported, or misspells a hook.
+    """
+
+    def __init__(self, plugins: Iterable[object], disabled: Iterable[str] = ()) -> None:
+        self._manager = pluggy.PluginManager(PROJECT)
+        self._manager.add_hookspecs(UnimicroSpec)
+        self._disabled = frozenset(disabled)
+        self.doors: dict[str, tuple[str, Callable[..., Any]]] = {}
+        for plugin in plugins:
+            self.add(plugin)
+
+    def add(self, plugin: object) -> None:
+        """Register one plugin and let it register its doors."""
+        name = plugin if isinstance(plugin, str) else _name_of(plugin)
+        if name in self._disabled or self._manager.has_plugin(name):
+            return
+        self._manager.register(_load(plugin) if isinstance(plugin, str) else plugin, name)
+        self._check(name)
+        for implementation in self._manager.hook.unimicro_register_doors.get_hookimpls():
+            if implementation.plugin_name == name:
+                self._call(implementation, register=self._door_registrar(name))
+
+    def _check(self, name: str) -> None:
+        """A misspelt hook is an error, not a plugin that does nothing."""
+        known = [hook for hook in dir(UnimicroSpec) if hook.startswith("unimicro_")]
+        plugin = self._manager.get_plugin(name)
+        for attribute in dir(plugin):
+            if attribute.startswith("unimicro_") and attribute not in known:
+                raise PluginError(
+                    f"plugin {name!r}: there is no hook {attribute!r}{nearest(attribute, known)}"
+                )
+        try:
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise PluginError(f"plugin {name!r}: {error}") from error
+
+    def _door_registrar(self, plugin: str) -> Callable[..., None]:
+        def register(name: str, factory: Callable[..., Any]) -> None:
+            if name in self.doors:
+                raise PluginError(f"plugin {plugin!r}: plugin {self.doors[name][0]!r} has the door {name!r}")
+            self.doors[name] = (plugin, factory)
+
+        return register
+
+    def _call(self, implementation: pluggy.HookImpl, **arguments: Any) -> None:
+        name = implementation.plugin_name
+        try:
+            implementation.function(*(arguments[wanted] for wanted in implementation.argnames))
+        except PluginError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"plugin {name!r}: {implementation.function.__name__} raised {type(error).__name__}: {error}"
+            ) from error
+
+    def call(self, hook: str, **arguments: Any) -> None:
+        """Call a hook of every plugin, first registered first."""
+        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
+            self._call(implementation, **arguments)
+
+    def stages(self, operation: Operation, register: Callable[..., None]) -> None:
+        """Let every plugin add stages to ``operation``."""
+        self.call("unimicro_register_stages", operation=operation, register=register)
+
+    def find_door(self, name: str) -> Callable[..., Any] | None:
+        """The factory of a door, from the plugin of that name if it is not loaded yet.
+
+        Raises:
+            PluginError: The plugin breaks, registers no such door, or has hooks that came too late.
+        """
+        if name not in self.doors and name not in self._disabled and _entry_point(name) is not None:
+            self.add(name)
+            self._refuse_late_hooks(name)
+            if name not in self.doors:
+                raise PluginError(f"plugin {name!r} registers no door {name!r}")
+        return self.doors[name][1] if name in self.doors else None
+
+    def _refuse_late_hooks(self, name: str) -> None:
+        late = [
+            caller.name
+            for caller in self._manager.get_hookcallers(self._manager.get_plugin(name)) or ()
+            if caller.name != "unimicro_register_doors"
+        ]
+        if late:
+            raise PluginError(
+                f"plugin {name!r} implements {', '.join(late)}, which run when the app is assembled: list it"
+                f" in App(plugins=[{name!r}])"
+            )
+
+
+def _name_of(plugin: object) -> str:
+    return getattr(plugin, "__name__", None) or type(plugin).__name__
+
+
+def _entry_point(name: str) -> Any:
+    from importlib.metadata import entry_points
+
+    return next(iter(entry_points(group=GROUP, name=name)), None)
+
+
+def _load(name: str) -> object:
+    entry_point = _entry_point(name)
+    if entry_point is None:
+        from importlib.metadata import entry_points
+
+        installed = [point.name for point in entry_points(group=GROUP)]
+        raise PluginError(f"plugin {name!r} is not installed{nearest(name, installed)}")
+    try:
+        return entry_point.load()
+    except Exception as error:
+        raise PluginError(
+            f"plugin {name!r} ({entry_point.value}) cannot be imported: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,228 @@
+"""Outcomes as HTTP answers: bodies, statuses, headers, compression, CORS. One set of rules for every door."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from unimicro.conversion import plain_to_json
+from unimicro.operation import Operation, unexpected_failure
+from unimicro.outcome import Either, Failure, Response, failure_of
+
+if TYPE_CHECKING:
+    from unimicro.invocation import Invocation
+    from unimicro.routes.request import HttpRequest
+    from unimicro.service import Cors
+
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+TEXT = "text/plain; charset=utf-8"
+BINARY = "application/octet-stream"
+
+# RFC 9110 §5.6.2 and §5.5: a token, and visible characters of ISO-8859-1 with blanks between.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+class HttpAnswer(NamedTuple):
+    """What every HTTP door sends, each in its own way.
+
+    Attributes:
+        status: HTTP status.
+        headers: (name, value) pairs; a name may repeat. No Content-Length.
+        body: Empty for HEAD, 204 and 304.
+        length: Content-Length: of the body, or of the one that GET would have; ``None`` for none.
+        is_text: The body is text in the charset of its content type, UTF-8 as a rule.
+    """
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+    length: int | None = None
+    is_text: bool = False
+
+
+def answer_of(
+    request: HttpRequest,
+    operation: Operation | None,
+    invocation: Invocation | None,
+    outcome: Either[Failure, Any],
+    gzip_min_bytes: int,
+) -> HttpAnswer:
+    """The answer to ``request``; what cannot be encoded becomes ``internal``."""
+    if outcome.monoid[1] and operation is not None and invocation is not None:
+        try:
+            status, headers, body = _success(operation, outcome.value)
+        except Exception as error:
+            failure = unexpected_failure(error, invocation, "result")
+            status, headers, body = _problem(failure, request, invocation)
+    else:
+        status, headers, body = _failed(failure_of(outcome), request, operation, invocation)
+    cors = operation.options.cors if operation is not None else None
+    if cors is not None:
+        headers += _cors_headers(cors, request)
+    binary = operation is not None and operation.options.binary
+    return _finish(request, status, headers, body, binary, gzip_min_bytes)
+
+
+def _success(operation: Operation, value: Any) -> tuple[int, list[tuple[str, str]], bytes]:
+    if type(value) is Response:
+        return _response(operation, value)
+    if value is None:
+        return 204, [], b""
+    content_type, body = _encoded(operation, value)
+    return 200, [("Content-Type", content_type)], body
+
+
+def _response(operation: Operation, response: Response) -> tuple[int, list[tuple[str, str]], bytes]:
+    given = response.headers
+    headers = list(given.items() if isinstance(given, Mapping) else given)
+    for name, value in headers:
+        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+            raise ValueError(f"header {name!r} has a name or a value that HTTP does not allow")
+    if response.body is None:
+        return response.status, headers, b""
+    content_type, body = _encoded(operation, response.body)
+    if not any(name.lower() == "content-type" for name, _ in headers):
+        headers.insert(0, ("Content-Type", content_type))
+    headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    return response.status, headers, body
+
+
+def _encoded(operation: Operation, value: Any) -> tuple[str, bytes]:
+    declared = operation.options.content_type
+    if isinstance(value, str):
+        return _with_charset(declared or TEXT), value.encode()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return declared or BINARY, bytes(value)
+    return declared or JSON, operation.encode_json(value)
+
+
+def _with_charset(content_type: str) -> str:
+    textual = content_type.startswith("text/") and "charset" not in content_type.lower()
+    return f"{content_type}; charset=utf-8" if textual else content_type
+
+
+def _failed(
+    failure: Failure, request: HttpRequest, operation: Operation | None, invocation: Invocation | None
+) -> tuple[int, list[tuple[str, str]], bytes]:
+    if failure.body is not None and operation is not None and invocation is not None:
+        try:
+            return _response(operation, failure.body)
+        except Exception as error:
+            failure = unexpected_failure(error, invocation, "result")
+    return _problem(failure, request, invocation)
+
+
+def _problem(
+    failure: Failure, request: HttpRequest, invocation: Invocation | None
+) -> tuple[int, list[tuple[str, str]], bytes]:
+    headers = [("Content-Type", PROBLEM), *(failure.headers or {}).items()]
+    if failure.status == 401 and not (failure.headers or {}).get("WWW-Authenticate"):
+        headers.append(("WWW-Authenticate", "Bearer"))
+    if failure.status in (429, 503):
+        headers.append(("Retry-After", str(max(1, math.ceil(failure.retry_after or 0)))))
+    trace = invocation.trace if invocation is not None else None
+    return failure.status, headers, problem_json(failure, request.path, trace.trace_id if trace else "")
+
+
+def problem_json(failure: Failure, instance: str = "", trace_id: str = "") -> bytes:
+    """The RFC 9457 body; details that cannot be encoded are left out rather than hiding the failure."""
+    problem = failure.to_problem(instance, trace_id)
+    try:
+        return plain_to_json(problem)
+    except (TypeError, ValueError):
+        problem.pop("details", None)
+        # backslashreplace: the message may quote input that is no Unicode.
+        safe = {k: _printable(v) if isinstance(v, str) else v for k, v in problem.items()}
+        safe.pop("errors", None)
+        return plain_to_json(safe)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _cors_headers(cors: Cors, request: HttpRequest) -> list[tuple[str, str]]:
+    """https://fetch.spec.whatwg.org/#http-responses"""
+    origin = request.metadata.get("origin")
+    anyone = "*" in cors.origins
+    headers = [] if anyone else [("Vary", "Origin")]
+    if origin is None or not (anyone or origin in cors.origins):
+        return headers
+    headers.append(("Access-Control-Allow-Origin", "*" if anyone else origin))
+    if cors.credentials:
+        headers.append(("Access-Control-Allow-Credentials", "true"))
+    if cors.expose:
+        headers.append(("Access-Control-Expose-Headers", ", ".join(cors.expose)))
+    return headers
+
+
+def preflight(request: HttpRequest, allowed: Iterable[str], cors: Cors | None) -> HttpAnswer:
+    """The answer to OPTIONS: the verbs of the path, and what CORS permits of the verb asked for."""
+    headers = [("Allow", ", ".join(allowed))]
+    wanted = request.metadata.get("access-control-request-method", "")
+    if cors is not None and wanted:
+        granted = _cors_headers(cors, request)
+        if any(name == "Access-Control-Allow-Origin" for name, _ in granted):
+            asked = request.metadata.get("access-control-request-headers", "")
+            names = asked if "*" in cors.headers else ", ".join(cors.headers)
+            granted.append(("Access-Control-Allow-Methods", wanted))
+            if names and _HEADER_VALUE.fullmatch(names):
+                granted.append(("Access-Control-Allow-Headers", names))
+            granted.append(("Access-Control-Max-Age", str(cors.max_age)))
+        headers += granted
+    return HttpAnswer(204, headers)
+
+
+def _finish(
+    request: HttpRequest,
+    status: int,
+    headers: list[tuple[str, str]],
+    body: bytes,
+    binary: bool,
+    gzip_min_bytes: int,
+) -> HttpAnswer:
+    encoded = False
+    content_type = ""
+    for name, value in headers:
+        lowered = name.lower()
+        if lowered == "content-type":
+            content_type = value
+        elif lowered == "content-encoding":
+            encoded = True
+    is_text = not binary and not encoded and is_textual(content_type)
+    if is_text and gzip_min_bytes and len(body) >= gzip_min_bytes:
+        headers.append(("Vary", "Accept-Encoding"))
+        if accepts_gzip(request.metadata.get("accept-encoding", "")):
+            import gzip
+
+            # mtime=0: the same answer is the same bytes.
+            body = gzip.compress(body, 6, mtime=0)
+            headers.append(("Content-Encoding", "gzip"))
+            is_text = False
+    if status < 200 or status in (204, 304):
+        return HttpAnswer(status, headers)
+    length = len(body)
+    return HttpAnswer(status, headers, b"" if request.method == "HEAD" else body, length, is_text)
+
+
+def is_textual(content_type: str) -> bool:
+    """Whether a body of that type can be sent as a string."""
+    media = content_type.partition(";")[0].strip().lower()
+    return (
+        media.startswith("text/")
+        or media in (JSON, "application/javascript", "application/xml", "application/x-www-form-urlencoded")
+        or media.endswith(("+json", "+xml"))
+    )
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """RFC 9110 §12.5.3: gzip, or ``*``, is listed and its weight is not 0."""
+    for item in accept_encoding.lower().split(","):
+        coding, _, weight = item.strip().partition(";")
+        if coding.strip() in ("gzip", "x-gzip", "*"):
+            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False

@@ -1,0 +1,70 @@
+"""HTTP without a transport: routing, decoding and encoding that Flask, FastAPI and Lambda share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unimicro.frontend import FrontEnd
+from unimicro.invocation import HttpPayload, Invocation
+from unimicro.outcome import Either, Failure, Left
+from unimicro.routes.answers import HttpAnswer, answer_of, preflight
+from unimicro.routes.request import HttpRequest
+from unimicro.routes.table import RouteTable
+
+if TYPE_CHECKING:
+    from unimicro.app import App
+
+
+class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
+    """From ``HttpRequest`` to ``HttpAnswer``. A transport's door holds one under its own name."""
+
+    name = "http"
+
+    def __init__(self, app: App, door: str = "http") -> None:
+        super().__init__(app)
+        self.table = RouteTable(app.operations.values())
+        self._door = door
+
+    def decode(self, native: HttpRequest) -> Either[Failure, Invocation]:
+        if native.problem is not None:
+            return Left(native.problem)
+        match = self.table.match(native.method, native.segments)
+        if isinstance(match, Failure):
+            return Left(match)
+        payload = HttpPayload(
+            match.values, native.query, native.body, native.metadata.get("content-type", "")
+        )
+        return self.invocation(
+            match.operation.name,
+            payload,
+            native.metadata,
+            native=native.native,
+            stage=native.stage,
+            deadline=native.deadline,
+            request_id=native.id,
+            door=self._door,
+        )
+
+    def encode(
+        self, native: HttpRequest, invocation: Invocation | None, outcome: Either[Failure, Any]
+    ) -> HttpAnswer:
+        operation = None if invocation is None else self.app.operations.get(invocation.operation)
+        return answer_of(native, operation, invocation, outcome, self.app.settings.gzip_min_bytes)
+
+    def handle(self, native: HttpRequest) -> HttpAnswer:
+        return self._options(native) or super().handle(native)
+
+    async def ahandle(self, native: HttpRequest) -> HttpAnswer:
+        return self._options(native) or await super().ahandle(native)
+
+    def _options(self, request: HttpRequest) -> HttpAnswer | None:
+        """The automatic answer to OPTIONS, where no entry answers it."""
+        if request.method != "OPTIONS" or request.problem is not None:
+            return None
+        allowed = self.table.allowed(request.segments)
+        if not allowed or not isinstance(self.table.match("OPTIONS", request.segments), Failure):
+            return None
+        wanted = request.metadata.get("access-control-request-method", "")
+        match = self.table.match(wanted, request.segments)
+        cors = None if isinstance(match, Failure) else match.operation.options.cors
+        return preflight(request, allowed, cors)

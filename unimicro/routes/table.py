@@ -1,0 +1,129 @@
+"""The one HTTP route table: a trie over path segments, so its speed does not depend on its size.
+
+Static segments beat templates; the verb decides between templates that both fit; one trailing
+slash is the same as none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from unimicro.errors import DefinitionError
+from unimicro.outcome import Failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from unimicro.operation import Operation
+
+
+class Match(NamedTuple):
+    """An operation and the values of its path parameters, in template order."""
+
+    operation: Operation
+    values: tuple[str, ...]
+
+
+class _Node:
+    __slots__ = ("operations", "parameter", "static")
+
+    def __init__(self) -> None:
+        self.static: dict[str, _Node] = {}
+        self.parameter: _Node | None = None
+        self.operations: dict[str, Operation] = {}
+
+
+def split_path(path: str) -> tuple[str, ...]:
+    """Segments of an absolute path, still encoded: ``/a/b`` and ``/a/b/`` give ``("a", "b")``."""
+    if path.endswith("/"):
+        path = path[:-1]
+    return tuple(path.split("/")[1:])
+
+
+def decode_segments(segments: Sequence[str]) -> tuple[str, ...]:
+    """Percent-decode each segment, once (RFC 3986 §2.4: after splitting, never before).
+
+    Raises:
+        ValueError: The octets are not UTF-8.
+    """
+    if not any("%" in segment for segment in segments):
+        return tuple(segments)
+    from urllib.parse import unquote
+
+    return tuple(unquote(segment, errors="strict") for segment in segments)
+
+
+class RouteTable:
+    """Finds the operation of a verb and a path.
+
+    Raises:
+        DefinitionError: Two operations have the same verb and template.
+    """
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._root = _Node()
+        for operation in operations:
+            if operation.http is not None:
+                self._add(operation)
+
+    def _add(self, operation: Operation) -> None:
+        assert operation.http is not None
+        node = self._root
+        for segment in split_path(operation.http.template):
+            if segment.startswith("{"):
+                node.parameter = node.parameter or _Node()
+                node = node.parameter
+            else:
+                node = node.static.setdefault(segment, _Node())
+        other = node.operations.setdefault(operation.http.verb, operation)
+        if other is not operation:
+            raise DefinitionError(
+                f"{operation.name} and {other.name} are both {operation.http.verb} {operation.http.template};"
+                " give one another path, or its service a url_prefix"
+            )
+
+    def match(self, verb: str, segments: Sequence[str]) -> Match | Failure:
+        """The operation for ``verb`` (HEAD falls back to GET), or the 404 or 405 failure."""
+        for node, values in _walk(self._root, segments, 0, ()):
+            operation = node.operations.get(verb)
+            if operation is None and verb == "HEAD":
+                operation = node.operations.get("GET")
+            if operation is not None:
+                return Match(operation, values)
+        allowed = self.allowed(segments)
+        if not allowed:
+            return Failure("unimplemented", "no such path", status=404, layer="routing")
+        return Failure(
+            "unimplemented",
+            f"{verb} is not allowed here",
+            status=405,
+            headers={"Allow": ", ".join(allowed)},
+            layer="routing",
+        )
+
+    def allowed(self, segments: Sequence[str]) -> list[str]:
+        """The verbs that a path answers, sorted; empty for an unknown path."""
+        verbs: set[str] = set()
+        for node, _ in _walk(self._root, segments, 0, ()):
+            verbs.update(node.operations)
+        if not verbs:
+            return []
+        if "GET" in verbs:
+            verbs.add("HEAD")
+        return sorted(verbs | {"OPTIONS"})
+
+
+def _walk(
+    node: _Node, segments: Sequence[str], index: int, values: tuple[str, ...]
+) -> Iterator[tuple[_Node, tuple[str, ...]]]:
+    """Every node that fits the path and has operations, static branches first."""
+    if index == len(segments):
+        if node.operations:
+            yield node, values
+        return
+    segment = segments[index]
+    child = node.static.get(segment)
+    if child is not None:
+        yield from _walk(child, segments, index + 1, values)
+    if node.parameter is not None and segment:
+        yield from _walk(node.parameter, segments, index + 1, (*values, segment))

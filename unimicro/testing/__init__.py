@@ -1,0 +1,1 @@
+"""For tests of services and of doors: an HTTP client without a server, the conformance kit."""
