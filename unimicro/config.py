@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,8 @@ def _file_table(config: Config) -> tuple[Mapping[str, Any], str]:
     if Path("unimicro.toml").exists():
         return _read_toml("unimicro.toml"), "unimicro.toml"
     if Path("pyproject.toml").exists():
-        return _read_toml("pyproject.toml").get("tool", {}).get("unimicro", {}), "[tool.unimicro]"
+        tool = _table(_read_toml("pyproject.toml").get("tool", {}), "pyproject.toml: tool")
+        return _table(tool.get("unimicro", {}), "pyproject.toml: tool.unimicro"), "[tool.unimicro]"
     return {}, ""
 
 
@@ -174,7 +175,7 @@ def _merge(settings: Settings, table: Mapping[str, Any], source: str) -> Setting
         elif name in _KINDS:
             changes[name] = _checked(name, value, source)
         else:
-            known = [*_KINDS, *(f.name for f in fields(Settings) if f.name in ("policies", "entries"))]
+            known = [*_KINDS, "policies", "entries", "plugins"]
             raise ConfigurationError(f"{source}: unknown setting {name!r}{nearest(name, known)}")
     return replace(settings, **changes)
 
@@ -193,7 +194,7 @@ def _checked(name: str, value: Any, source: str) -> Any:
     if type(value) not in kinds:
         wanted = " or ".join(kind.__name__ for kind in kinds)
         raise ConfigurationError(f"{source}: {name} must be {wanted}, got {value!r}")
-    if name in _LOWEST and value < _LOWEST[name]:
+    if name in _LOWEST and not value >= _LOWEST[name]:
         raise ConfigurationError(f"{source}: {name} must be at least {_LOWEST[name]}, got {value!r}")
     if name in _ALLOWED and value not in _ALLOWED[name]:
         raise ConfigurationError(f"{source}: {name} must be one of {', '.join(_ALLOWED[name])}")

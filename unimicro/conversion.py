@@ -11,6 +11,7 @@ import json
 import types
 import typing
 from collections.abc import Callable
+from dataclasses import MISSING
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from unimicro.errors import DefinitionError
@@ -52,13 +53,15 @@ def converter(annotation: Any, *, text: bool, where: str) -> Converter:
     check_supported(annotation, where)
     members = _dataclass_union(annotation)
     if members:
-        return _first_that_fits([_typed(member, text) for member in members], annotation)
+        return _best_that_fits([(_field_names(member), _typed(member, text)) for member in members], annotation)
     return _typed(annotation, text)
 
 
 def strip_annotated(annotation: Any) -> Any:
-    """``Annotated[T, ...]`` without its markers."""
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    """``Annotated[T, ...]`` without its markers, and what a ``NewType`` stands for."""
+    if get_origin(annotation) is Annotated:
+        return strip_annotated(get_args(annotation)[0])
+    return strip_annotated(annotation.__supertype__) if hasattr(annotation, "__supertype__") else annotation
 
 
 def _unchanged(value: Any) -> Any:
@@ -85,10 +88,14 @@ def _typed(annotation: Any, text: bool) -> Converter:
 
     convert, invalid = msgspec.convert, msgspec.ValidationError
     strict = not text
+    defaults = _field_defaults(annotation)
 
     def typed(value: Any) -> Any:
         try:
-            return convert(value, annotation, strict=strict, dec_hook=_load_model)
+            converted = convert(value, annotation, strict=strict, dec_hook=_load_model)
+            if defaults:
+                _complete(converted, defaults)
+            return converted
         except invalid as error:
             message, _, path = str(error).partition(" - at `$")
             message = message.replace("`", "")
@@ -99,9 +106,14 @@ def _typed(annotation: Any, text: bool) -> Converter:
     return typed
 
 
-def _first_that_fits(converters: list[Converter], annotation: Any) -> Converter:
+def _best_that_fits(members: list[tuple[frozenset[str], Converter]], annotation: Any) -> Converter:
+    """The first member that fits; of an object, the one that leaves the fewest of its names unused."""
+
     def union(value: Any) -> Any:
-        for convert in converters:
+        tried = members
+        if type(value) is dict:
+            tried = sorted(members, key=lambda member: len(value.keys() - member[0]))
+        for _, convert in tried:
             try:
                 return convert(value)
             except ConversionError:
@@ -109,6 +121,14 @@ def _first_that_fits(converters: list[Converter], annotation: Any) -> Converter:
         raise ConversionError(f"fits none of {type_name(annotation)}")
 
     return union
+
+
+def _field_names(annotation: Any) -> frozenset[str]:
+    """Names that an object of the type has on the wire; none for what is no object."""
+    if _is_model(annotation):
+        fields = annotation.model_fields
+        return frozenset(fields) | {f.alias for f in fields.values() if f.alias}
+    return frozenset(getattr(annotation, "__dataclass_fields__", ()))
 
 
 def is_union(annotation: Any) -> bool:
@@ -155,7 +175,7 @@ def check_supported(annotation: Any, where: str) -> None:
 
     for member in _dataclass_union(annotation) or (annotation,):
         try:
-            unknown = next(_unknown_classes(msgspec.inspect.type_info(member)), None)
+            unknown = next(_unknown_classes(msgspec.inspect.type_info(member), set()), None)
         except (TypeError, NameError) as error:
             raise DefinitionError(f"{where}: {type_name(annotation)} cannot be converted: {error}") from error
         if unknown is not None:
@@ -165,17 +185,60 @@ def check_supported(annotation: Any, where: str) -> None:
             )
 
 
-def _unknown_classes(info: Any, seen: frozenset[int] = frozenset()) -> typing.Iterator[Any]:
+def _unknown_classes(info: Any) -> typing.Iterator[Any]:
     """Classes inside a msgspec type description that neither msgspec nor pydantic can read."""
+    for part in _parts(info, set()):
+        if type(part).__name__ in ("CustomType", "GenericCustomType") and not _is_model(part.cls):
+            yield part.cls
+
+
+def _parts(info: Any, seen: set[int]) -> typing.Iterator[Any]:
+    """A msgspec type description and all descriptions inside it, recursive ones once."""
     if isinstance(info, tuple | list):
         for item in info:
-            yield from _unknown_classes(item, seen)
+            yield from _parts(item, seen)
     elif type(info).__module__ == "msgspec.inspect" and id(info) not in seen:
-        cls = getattr(info, "cls", None)
-        if type(info).__name__ in ("CustomType", "GenericCustomType") and not _is_model(cls):
-            yield cls
+        seen.add(id(info))
+        yield info
         for name in getattr(info, "__struct_fields__", ()):
-            yield from _unknown_classes(getattr(info, name), seen | {id(info)})
+            yield from _parts(getattr(info, name), seen)
+
+
+Defaults = dict[type, dict[str, Any]]
+
+
+def _field_defaults(annotation: Any) -> Defaults:
+    """Plain defaults of the dataclasses inside a type.
+
+    msgspec leaves a field that was not given to the class attribute of the same name, and omits it
+    when it writes the object again. ``_complete`` mends that.
+    """
+    import msgspec.inspect
+
+    found: Defaults = {}
+    for part in _parts(msgspec.inspect.type_info(annotation), set()):
+        if type(part).__name__ == "DataclassType" and hasattr(part.cls, "__dataclass_fields__"):
+            fields = part.cls.__dataclass_fields__.values()
+            found[part.cls] = {field.name: field.default for field in fields if field.default is not MISSING}
+    return found if any(found.values()) else {}
+
+
+def _complete(value: Any, defaults: Defaults) -> None:
+    """Give every dataclass instance in ``value`` its defaulted fields as attributes of its own."""
+    kind = type(value)
+    if kind in defaults:
+        attributes = getattr(value, "__dict__", {})
+        if attributes:
+            for name, default in defaults[kind].items():
+                attributes.setdefault(name, default)
+        for name in kind.__dataclass_fields__:
+            _complete(getattr(value, name), defaults)
+    elif kind in (list, tuple, set, frozenset):
+        for inner in value:
+            _complete(inner, defaults)
+    elif kind is dict:
+        for inner in value.values():
+            _complete(inner, defaults)
 
 
 def is_scalar(annotation: Any) -> bool:
@@ -257,7 +320,7 @@ def to_plain(value: Any) -> Any:
 
 def _dump_model(value: Any) -> Any:
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+        return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, enum.Enum):
         return value.value
     raise TypeError(f"{type(value).__name__} has no wire form")

@@ -154,7 +154,7 @@ def declared_code(error: type[Exception]) -> str:
     if not (isinstance(error, type) and issubclass(error, Exception)):
         raise DefinitionError(f"errors= takes exception classes, not {error!r}")
     code = getattr(error, "code", "failed_precondition")
-    if code not in CODES:
+    if not isinstance(code, str) or code not in CODES:
         raise DefinitionError(f"{error.__name__}.code is {code!r}; it must be one of {', '.join(CODES)}")
     return str(code)
 
@@ -177,9 +177,9 @@ def expected_failure(error: Exception, declared: Mapping[type[Exception], str]) 
                 cause=error,
             )
     if isinstance(error, ServiceError):
-        return Failure(
-            error.code, str(error), details=error.details, retry_after=error.retry_after, cause=error
-        )
+        # getattr: a subclass may have its own __init__ and not call this one's.
+        details, wait = getattr(error, "details", None), getattr(error, "retry_after", None)
+        return Failure(error.code, str(error), details=details, retry_after=wait, cause=error)
     return None
 
 
@@ -222,13 +222,19 @@ def unwrap(outcome: Outcome[Any], declared: Sequence[type[Exception]] = ()) -> A
     for kind in declared:
         if kind.__name__ == failure.error_type:
             raise _rebuild(kind, failure)
-    by_code = {kind.code: kind for kind in ServiceError.__subclasses__()}
+    # Only the classes of this module: a service may derive its own, with the same codes.
+    by_code = {kind.code: kind for kind in ServiceError.__subclasses__() if kind.__module__ == __name__}
     raise by_code[failure.code](failure.message, details=failure.details, retry_after=failure.retry_after)
 
 
 def _rebuild(kind: type[Exception], failure: Failure) -> Exception:
-    if issubclass(kind, ServiceError):
-        return kind(failure.message, details=failure.details, retry_after=failure.retry_after)
-    arguments = (failure.details or {}).get("args", [failure.message])
+    arguments = (failure.details or {}).get("args")
+    if not isinstance(arguments, list):
+        arguments = [failure.message]
     # Not kind(*arguments): its own __init__ may take other arguments than those it handed up.
-    return kind.__new__(kind, *arguments)
+    error = kind.__new__(kind, *arguments)
+    if isinstance(error, ServiceError):
+        ServiceError.__init__(
+            error, failure.message, details=failure.details, retry_after=failure.retry_after
+        )
+    return error

@@ -44,38 +44,50 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def parse_body(body: bytes, content_type: str, max_fields: int, *, raw: bool) -> ParsedBody | Failure:
+def parse_body(
+    body: bytes, content_type: str, max_fields: int, *, raw: type[bytes] | type[str] | None
+) -> ParsedBody | Failure:
     """Parse a request body by its content type; none at all is read as JSON.
 
     Args:
-        body: Not empty.
+        body: Not empty, unless it is ``raw``.
         content_type: The header's value.
         max_fields: Most fields a form may have.
-        raw: The operation takes the body as it is (bytes, or text in UTF-8).
+        raw: The operation takes the body as it is: the octets, or text in UTF-8 (a body that says
+            it is JSON is the JSON string then).
 
     Returns:
         The body, or ``invalid_argument``: 400 for what cannot be parsed, 415 for a type that the
         operation does not take.
     """
     media = content_type.partition(";")[0].strip().lower()
+    is_json = media == "application/json" or media.endswith("+json")
+    if raw is bytes:
+        return ParsedBody(body)
+    if raw is str and not is_json:
+        return _text(body)
     if media == "application/x-www-form-urlencoded":
         return _urlencoded(body, max_fields)
     if media == "multipart/form-data":
         return _multipart(body, content_type, max_fields)
-    if media in ("", "application/json") or media.endswith("+json"):
+    if is_json or not media:
         try:
             return ParsedBody(from_json(body))
         except ValueError as error:
-            if not raw:
-                return Failure("invalid_argument", f"body: {error}", layer="arguments")
-    if raw:
-        return ParsedBody(body)
+            return Failure("invalid_argument", f"body: {error}", layer="arguments")
     return Failure(
         "invalid_argument",
         f"content type {media!r} is not supported; send JSON or a form",
         status=415,
         layer="arguments",
     )
+
+
+def _text(body: bytes) -> ParsedBody | Failure:
+    try:
+        return ParsedBody(body.decode())
+    except UnicodeDecodeError:
+        return Failure("invalid_argument", "body: the text is not UTF-8", layer="arguments")
 
 
 def _urlencoded(body: bytes, max_fields: int) -> ParsedBody | Failure:

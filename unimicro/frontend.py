@@ -131,3 +131,28 @@ class FrontEnd(ABC, Generic[Native, Answer]):
 
     def kill(self) -> None:
         """Stop at once."""
+
+
+def read_call(body: object) -> CallPayload | Failure:
+    """The arguments of a decoded call envelope: an object with ``args``, ``kwargs``, both or neither."""
+    if not isinstance(body, dict):
+        return Failure(
+            "invalid_argument", "the body must be an object with args and kwargs", layer="arguments"
+        )
+    args, kwargs = body.get("args", []), body.get("kwargs", {})
+    problems = []
+    if not isinstance(args, list | tuple):
+        problems.append({"name": "args", "message": "expected an array"})
+    if not (isinstance(kwargs, dict) and all(isinstance(name, str) for name in kwargs)):
+        problems.append({"name": "kwargs", "message": "expected an object"})
+    if problems:
+        return Failure("invalid_argument", "malformed call", errors=problems, layer="arguments")
+    return CallPayload(tuple(args), kwargs)
+
+
+def operation_name(method: object) -> str | None:
+    """``component:service:method`` → ``service.method``; the component only groups services."""
+    if not isinstance(method, str) or method.count(":") != 2:
+        return None
+    _, service, name = method.split(":")
+    return f"{service}.{name}"

@@ -54,8 +54,9 @@ class Metadata(Mapping[str, str]):
         return self._joined[name.lower()]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The joined value, or ``default``; ``name`` is given in lower case."""
-        return self._joined.get(name, default)
+        """The joined value, or ``default``; quickest with a name in lower case."""
+        value = self._joined.get(name)
+        return self._joined.get(name.lower(), default) if value is None else value
 
     def getall(self, name: str) -> tuple[str, ...]:
         """Every value of the field, in order; empty when absent."""
@@ -226,7 +227,7 @@ class Invocation(_Fields):
         return cls(
             payload=kind(**payload),
             metadata=Metadata((name, value) for name, value in fields.pop("metadata")),
-            principal=None if principal is None else Principal(**principal),
+            principal=None if principal is None else _principal(**principal),
             trace=None if trace is None else TraceContext(**trace),
             deadline=None if timeout is None else now + timeout,
             **fields,
@@ -246,6 +247,13 @@ class Invocation(_Fields):
     def __repr__(self) -> str:
         # Arguments and header values may be secret.
         return f"<Invocation {self.operation} {self.id} door={self.door} attempt={self.attempt}>"
+
+
+def _principal(
+    subject: str, scopes: Iterable[str], activities: Iterable[str], claims: Mapping[str, Any]
+) -> Principal:
+    """JSON knows no tuples."""
+    return Principal(subject, tuple(scopes), tuple(activities), claims)
 
 
 current: ContextVar[Invocation | None] = ContextVar("unimicro_invocation", default=None)
@@ -303,9 +311,6 @@ def parse_traceparent(metadata: Metadata) -> TraceContext | None:
 
 def parse_idempotency_key(metadata: Metadata) -> str | None:
     """``Idempotency-Key``: a quoted string (draft-ietf-httpapi-idempotency-key), bare accepted."""
-    value: str | None = metadata.get("idempotency-key")
-    if not value:
-        return None
-    value = value.strip()
+    value = metadata.get("idempotency-key", "").strip()
     quoted = len(value) >= 2 and value[0] == value[-1] == '"'
-    return value[1:-1] if quoted else value
+    return (value[1:-1] if quoted else value) or None

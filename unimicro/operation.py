@@ -75,16 +75,26 @@ class Operation:
     may_respond: bool
     encode_json: Callable[[Any], bytes]
 
-    def call(self, arguments: dict[str, Any]) -> Any:
-        """Call the method (an async one returns its awaitable)."""
-        if not self.signature.positional_only:
-            return self.method(**arguments)
-        rest = dict(arguments)
-        return self.method(*(rest.pop(name) for name in self.signature.positional_only), **rest)
+    def call(self, invocation: Invocation) -> Any:
+        """Call the method with the bound arguments (an async one returns its awaitable)."""
+        signature = self.signature
+        rest: dict[str, Any] = dict(invocation.arguments or ())
+        if signature.injected is not None:
+            rest[signature.injected] = invocation
+        if not signature.positional_only:
+            return self.method(**rest)
+        defaults = {parameter.name: parameter.default for parameter in signature.parameters}
+        first = [rest.pop(name, defaults.get(name)) for name in signature.positional_only]
+        return self.method(*first, **rest)
 
     def failure(self, error: Exception, invocation: Invocation) -> Failure:
         """The failure that an exception of the method stands for; an unexpected one is logged."""
-        return expected_failure(error, self.errors) or unexpected_failure(error, invocation)
+        try:
+            expected = expected_failure(error, self.errors)
+        except Exception as broken:
+            # A public error whose own text or code cannot be read; it is the context of the new one.
+            return unexpected_failure(broken, invocation)
+        return expected or unexpected_failure(error, invocation)
 
     def outcome(self, value: Any) -> Either[Failure, Any]:
         """``Right`` of what the method returned, or the failure that its status stands for."""
@@ -93,7 +103,7 @@ class Operation:
         response = _as_response(value)
         if response is None:
             return Right(value)
-        if not 100 <= response.status <= 599:
+        if not 200 <= response.status <= 599:
             raise ValueError(
                 f"{self.name} returned the status {response.status}; annotate another return type"
                 " (a list, a dataclass) if its result is data"
@@ -116,9 +126,14 @@ def unexpected_failure(error: Exception, invocation: Invocation, layer: str = ""
 def _as_response(value: Any) -> Response | None:
     if type(value) is Response:
         return value
-    if type(value) is tuple and len(value) in (2, 3) and type(value[1]) is int:
-        return Response(*value)
+    if type(value) is tuple and len(value) in (2, 3) and _is_status(type(value[1])):
+        return Response(value[0], int(value[1]), *value[2:])
     return None
+
+
+def _is_status(kind: Any) -> bool:
+    """``int`` or ``http.HTTPStatus``, but no ``bool``."""
+    return isinstance(kind, type) and issubclass(kind, int) and kind is not bool
 
 
 def _may_respond(returns: Any) -> bool:
@@ -133,7 +148,9 @@ def _may_respond(returns: Any) -> bool:
         return True
     if get_origin(returns) is not tuple:
         return any(_may_respond(member) for member in members if get_origin(member) is tuple)
-    return len(members) in (2, 3) and members[1] is int and members[0] not in (int, float, bool)
+    if len(members) == 3 and members[2] in (str, int, float, bool, bytes):
+        return False
+    return len(members) in (2, 3) and _is_status(members[1]) and members[0] not in (int, float, bool)
 
 
 def operations_of(service: Service, stage: str, max_fields: int) -> Iterator[Operation]:
@@ -143,15 +160,26 @@ def operations_of(service: Service, stage: str, max_fields: int) -> Iterator[Ope
         DefinitionError: An entry cannot work as written; the text names it.
     """
     found = False
-    for name, method in inspect.getmembers(service, inspect.ismethod):
-        bindings: list[Binding] = getattr(method, BINDINGS, [])
-        if bindings:
-            found = True
-        if bindings and bindings[0].options.stage in (None, stage):
+    for name in dir(service):
+        # Not inspect.getmembers: it would run every property of the service.
+        bindings: list[Binding] = getattr(_static(service, name), BINDINGS, [])
+        if not bindings:
+            continue
+        found = True
+        method = getattr(service, name)
+        if not inspect.ismethod(method):
+            raise DefinitionError(f"{service.name}.{name}: an entry is a method, not a static one")
+        if bindings[0].options.stage in (None, stage):
             yield _compile(service, name, method, bindings, max_fields)
     if not found:
         kind = type(service).__name__
         raise DefinitionError(f"{kind} has no entries: decorate its methods with @entry, @event or @every")
+
+
+def _static(service: Service, name: str) -> Any:
+    """The attribute as it stands in the class, without calling a descriptor."""
+    found = inspect.getattr_static(service, name)
+    return found.__func__ if isinstance(found, classmethod | staticmethod) else found
 
 
 def _compile(
@@ -213,7 +241,8 @@ def _http_binding(
         names = signature.place(verb, None, where)
         path = "/".join([path.rstrip("/"), *(f"{{{name}}}" for name in names)])
     template = (service.url_prefix + path).rstrip("/") or "/"
-    template_names(template, where)
+    if template_names(template, where) != names:
+        raise DefinitionError(f"{where}: the url_prefix {service.url_prefix!r} can hold no parameters")
     return HttpBinding(verb, template, names)
 
 

@@ -7,12 +7,13 @@ here, ``CODES``, and nowhere else. The HTTP body of a failure is an RFC 9457 pro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from pymonad.either import Either, Left, Right
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 __all__ = [
     "CODES",
@@ -89,6 +90,8 @@ _TITLES = {
     415: "Unsupported Media Type",
     422: "Unprocessable Content",
 }
+
+_TYPE_PREFIX = "urn:unimicro:error:"
 
 _CODE_OF_STATUS = {
     400: "invalid_argument",
@@ -167,9 +170,10 @@ class Failure:
             raise ValueError(f"unknown failure code {code!r}; the codes are {', '.join(CODES)}")
         self.code = code
         self.message = message
-        self.details = details
+        # An error class that is not ours may call anything `details` or `retry_after`.
+        self.details = details if isinstance(details, Mapping) else None
         self.errors = errors
-        self.retry_after = retry_after
+        self.retry_after = _seconds(retry_after)
         self.layer = layer
         self.error_type = error_type
         self.status: int = status or (422 if errors else CODES[code].status)
@@ -194,7 +198,7 @@ class Failure:
         are there where they say something.
         """
         problem: dict[str, Any] = {
-            "type": f"urn:unimicro:error:{self.error_type}" if self.error_type else "about:blank",
+            "type": f"{_TYPE_PREFIX}{self.error_type}" if self.error_type else "about:blank",
             "title": self.title,
             "status": self.status,
             "detail": self.message,
@@ -216,20 +220,20 @@ class Failure:
     def from_problem(cls, problem: Mapping[str, Any]) -> Failure:
         """Read a problem document that came over a wire; what is missing or odd is left out."""
         code = problem.get("code")
-        kind = str(problem.get("type", ""))
-        wait = problem.get("retry_after_ms")
+        kind = _string(problem.get("type"))
+        wait = _seconds(problem.get("retry_after_ms"))
         status = problem.get("status")
         details = problem.get("details")
         errors = problem.get("errors")
         return cls(
             code if isinstance(code, str) and code in CODES else "unknown",
-            str(problem.get("detail", "")),
+            _string(problem.get("detail")),
             details=details if isinstance(details, dict) else None,
             errors=[e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else (),
-            retry_after=wait / 1000 if isinstance(wait, int | float) else None,
-            layer=str(problem.get("layer", "")),
-            error_type=kind.rpartition("urn:unimicro:error:")[2] if kind.startswith("urn:") else "",
-            status=status if isinstance(status, int) else None,
+            retry_after=None if wait is None else wait / 1000,
+            layer=_string(problem.get("layer")),
+            error_type=kind.removeprefix(_TYPE_PREFIX) if kind.startswith(_TYPE_PREFIX) else "",
+            status=status if type(status) is int and 400 <= status <= 599 else None,
         )
 
     @classmethod
@@ -243,12 +247,8 @@ class Failure:
             body=response,
         )
 
-    def _key(self) -> tuple[Any, ...]:
-        problem = self.to_problem()
-        return tuple(sorted((name, repr(value)) for name, value in problem.items()))
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Failure) and self._key() == other._key()
+        return isinstance(other, Failure) and self.to_problem() == other.to_problem()
 
     def __hash__(self) -> int:
         return hash((self.code, self.message, self.layer))
@@ -256,6 +256,17 @@ class Failure:
     def __repr__(self) -> str:
         where = f", layer={self.layer!r}" if self.layer else ""
         return f"Failure({self.code!r}, {self.message!r}{where})"
+
+
+def _seconds(value: object) -> float | None:
+    """A wait that can be waited for: a number that is finite and not negative; ``None`` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value <= 1e15 else None
+
+
+def _string(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 T = TypeVar("T")

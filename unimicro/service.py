@@ -41,6 +41,9 @@ class Cors:
     max_age: int = 600
 
     def __post_init__(self) -> None:
+        for name in ("origins", "headers", "expose"):
+            if isinstance(getattr(self, name), str):
+                raise DefinitionError(f"Cors: {name} takes a tuple of strings, not one string")
         if self.credentials and "*" in self.origins:
             raise DefinitionError("Cors: credentials=True needs named origins, not '*'")
 
@@ -88,7 +91,7 @@ class EntryOptions:
     @property
     def repeatable(self) -> bool:
         """Whether a retry is allowed: the call was declared safe, idempotent or keyed."""
-        return self.safe or self.idempotent or self.key is not None
+        return self.safe or self.idempotent or bool(self.key)
 
 
 @dataclass(frozen=True)

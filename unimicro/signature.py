@@ -15,6 +15,7 @@ from unimicro.conversion import (
     converter,
     is_collection,
     is_scalar,
+    is_union,
     strip_annotated,
 )
 from unimicro.errors import DefinitionError
@@ -99,6 +100,8 @@ class Signature:
         takes_rest: There is a ``**kwargs``.
         returns: The return annotation, ``Any`` where there is none.
         injected: Name of the parameter annotated ``Invocation``, which the pipeline fills.
+        positional_only: Names of the parameters before a ``/``.
+        reserved: Names that no caller may fill: ``self`` and the injected one.
     """
 
     parameters: tuple[Parameter, ...]
@@ -106,6 +109,7 @@ class Signature:
     returns: Any
     injected: str | None
     positional_only: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, method: Callable[..., Any], where: str) -> Signature:
@@ -124,14 +128,21 @@ class Signature:
                 takes_rest = True
                 continue
             annotation = hints.get(name, Any)
+            if raw.kind is raw.POSITIONAL_ONLY:
+                positional_only.append(name)
             if strip_annotated(annotation) is Invocation:
                 injected = name
                 continue
-            if raw.kind is raw.POSITIONAL_ONLY:
-                positional_only.append(name)
             positional = raw.kind is not raw.KEYWORD_ONLY
             parameters.append(Parameter(name, annotation, raw.default, positional, where))
-        return cls(tuple(parameters), takes_rest, hints.get("return", Any), injected, tuple(positional_only))
+        return cls(
+            tuple(parameters),
+            takes_rest,
+            hints.get("return", Any),
+            injected,
+            tuple(positional_only),
+            tuple(name for name in (_own_name(method), injected) if name),
+        )
 
     def place(self, verb: str, template: str | None, where: str) -> tuple[str, ...]:
         """Decide the source of each parameter for an HTTP binding.
@@ -150,12 +161,32 @@ class Signature:
         named = None if template is None else template_names(template, where)
         for parameter in self.parameters:
             parameter.source, parameter.wire_name = _source(parameter, verb, named)
-        if named is not None:
-            missing = set(named) - {p.name for p in self.parameters}
-            if missing:
-                raise DefinitionError(f"{where}: {template} names {sorted(missing)} but the method does not")
-            return named
-        return tuple(p.name for p in self.parameters if p.source == "path")
+        self._check_sources(verb, where)
+        in_path = tuple(p.name for p in self.parameters if p.source == "path")
+        if named is None:
+            return in_path
+        if set(named) != set(in_path):
+            unknown = sorted(set(named) ^ set(in_path))
+            raise DefinitionError(f"{where}: {template} and the method disagree about {unknown}")
+        return named
+
+    def _check_sources(self, verb: str, where: str) -> None:
+        """Every parameter must have a place of its own that the verb can fill."""
+        taken: set[tuple[Source, str]] = set()
+        for parameter in self.parameters:
+            place = (parameter.source, parameter.wire_name)
+            if place in taken:
+                raise DefinitionError(f"{where}: two parameters are {place[1]!r} in the {place[0]}")
+            taken.add(place)
+        sources = [parameter.source for parameter in self.parameters]
+        if "whole body" not in sources:
+            return
+        if verb not in BODY_VERBS:
+            raise DefinitionError(f"{where}: a {verb} request has no body")
+        if sources.count("whole body") + sources.count("body") > 1:
+            raise DefinitionError(
+                f"{where}: one parameter is the whole body; mark the others Query, Path or Header"
+            )
 
 
 def template_names(template: str, where: str) -> tuple[str, ...]:
@@ -182,8 +213,15 @@ def template_names(template: str, where: str) -> tuple[str, ...]:
 def _hints(method: Callable[..., Any], where: str) -> dict[str, Any]:
     try:
         return get_type_hints(method, include_extras=True)
-    except (NameError, TypeError) as error:
+    except Exception as error:
+        # A hint in quotes is evaluated: it may raise anything.
         raise DefinitionError(f"{where}: a type hint cannot be resolved: {error}") from error
+
+
+def _own_name(method: Callable[..., Any]) -> str | None:
+    """What the method calls itself: ``self``, as a rule."""
+    function = getattr(method, "__func__", None)
+    return None if function is None else next(iter(inspect.signature(function).parameters), None)
 
 
 def _marker(annotation: Any) -> Marker | None:
@@ -247,8 +285,10 @@ class Binder:
         self._headers = tuple(p for p in signature.parameters if p.source == "header")
         self._members = {p.wire_name: p for p in signature.parameters if p.source == "body"}
         self._whole = next((p for p in signature.parameters if p.source == "whole body"), None)
-        self._takes_rest = signature.takes_rest
-        self._injected = signature.injected
+        self._raw = None if self._whole is None else _raw_type(self._whole.annotation)
+        # No octets are octets too: an empty file, an empty text.
+        self._takes_empty = self._raw is not None and self._whole is not None and self._whole.required
+        self._rest = frozenset(signature.reserved) if signature.takes_rest else None
         self._positional = tuple(p for p in signature.parameters if p.positional)
         self._reads_body = reads_body
         self._max_fields = max_fields
@@ -262,22 +302,20 @@ class Binder:
             bound = self._bind_call(payload)  # type: ignore[arg-type]
         if type(bound) is Failure:
             return Left(bound)
-        ready = invocation.with_arguments(bound)  # type: ignore[arg-type]
-        if self._injected is not None:
-            bound[self._injected] = ready  # type: ignore[index]
-        return Right(ready)
+        return Right(invocation.with_arguments(bound))  # type: ignore[arg-type]
 
     def _bind_http(self, payload: HttpPayload, metadata: Metadata) -> dict[str, Any] | Failure:
-        found = _Found(self._takes_rest)
+        found = _Found(self._rest)
         for parameter, value in zip(self._path, payload.path, strict=True):
             found.take(parameter, value, parameter.from_text)
         if payload.query:
             self._take_fields(found, payload.query, self._query, rest=not self._reads_body)
         for parameter in self._headers:
-            value = metadata.get(parameter.wire_name)
-            if value is not None:
+            values = metadata.getall(parameter.wire_name)
+            if values:
+                value = list(values) if parameter.collects else metadata[parameter.wire_name]
                 found.take(parameter, value, parameter.from_text)
-        if payload.body and self._reads_body:
+        if self._reads_body and (payload.body or self._takes_empty):
             failure = self._take_body(found, payload)
             if failure is not None:
                 return failure
@@ -285,7 +323,7 @@ class Binder:
 
     def _take_body(self, found: _Found, payload: HttpPayload) -> Failure | None:
         whole = self._whole
-        body = parse_body(payload.body, payload.content_type, self._max_fields, raw=_wants_raw(whole))
+        body = parse_body(payload.body, payload.content_type, self._max_fields, raw=self._raw)
         if isinstance(body, Failure):
             return body
         if body.fields is not None:
@@ -332,7 +370,7 @@ class Binder:
                 found.take(parameter, given[0] if len(given) == 1 else given, parameter.from_text)
 
     def _bind_call(self, payload: CallPayload) -> dict[str, Any] | Failure:
-        found = _Found(self._takes_rest)
+        found = _Found(self._rest)
         if len(payload.args) > len(self._positional):
             given, most = len(payload.args), len(self._positional)
             found.problem("args", f"takes at most {most} positional arguments, got {given}")
@@ -349,19 +387,23 @@ class Binder:
         return found.finish(self._parameters)
 
 
-def _wants_raw(parameter: Parameter | None) -> bool:
-    return parameter is not None and strip_annotated(parameter.annotation) in (bytes, str)
+def _raw_type(annotation: Any) -> type[bytes] | type[str] | None:
+    """``bytes`` or ``str`` where a whole body is taken as it is, ``| None`` or not."""
+    annotation = strip_annotated(annotation)
+    members = set(get_args(annotation)) - {type(None)} if is_union(annotation) else {annotation}
+    return next((raw for raw in (bytes, str) if members == {raw}), None)
 
 
 class _Found:
     """Arguments and problems gathered while one payload is bound."""
 
-    __slots__ = ("arguments", "problems", "takes_rest")
+    __slots__ = ("arguments", "problems", "rest")
 
-    def __init__(self, takes_rest: bool) -> None:
+    def __init__(self, rest: frozenset[str] | None) -> None:
         self.arguments: dict[str, Any] = {}
         self.problems: list[dict[str, str]] = []
-        self.takes_rest = takes_rest
+        self.rest = rest
+        """Names that ``**kwargs`` may not take; ``None`` where there is no ``**kwargs``."""
 
     def problem(self, name: str, message: str) -> None:
         self.problems.append({"name": name, "message": message})
@@ -379,14 +421,14 @@ class _Found:
         """An argument for ``**kwargs``, which never replaces one that has its own place."""
         if name in parameters:
             self.problem(name, f"belongs in the {parameters[name].source}")
-        elif self.takes_rest and allowed:
+        elif self.rest is not None and allowed and isinstance(name, str) and name not in self.rest:
             self.arguments[name] = value
         else:
-            self.problem(name, "unexpected argument")
+            self.problem(str(name), "unexpected argument")
 
     def finish(self, parameters: tuple[Parameter, ...]) -> dict[str, Any] | Failure:
         arguments = self.arguments
-        if len(arguments) < len(parameters) or self.takes_rest:
+        if len(arguments) < len(parameters) or self.rest is not None:
             for parameter in parameters:
                 if parameter.required and parameter.name not in arguments:
                     self.problem(parameter.wire_name, "missing")

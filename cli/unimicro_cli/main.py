@@ -4,7 +4,41 @@ from __future__ import annotations
 
 import click
 
+import unimicro
+from unimicro_cli.call import call
+from unimicro_cli.group import CommandGroup
+from unimicro_cli.routes import routes
+from unimicro_cli.serve import serve
 
-@click.group()
+
+@click.group(
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(unimicro.__version__, prog_name="unimicro", message="%(prog)s %(version)s")
 def main() -> None:
-    """Serve, call and inspect unimicro apps."""
+    r"""Serve, inspect and call unimicro apps.
+
+    APP is written module:attribute (examples.first:app), module alone (the attribute is then
+    "app"), or the path of a file (examples/first.py). The variable UNIMICRO_APP stands in for it.
+    The files .env and .env.<stage> of the working directory are loaded first; variables that are
+    already set win.
+
+    \b
+    Exit codes:
+      0  done
+      1  the app cannot be loaded or served, or the call failed
+      2  the command line is wrong
+      3  the server to call cannot be reached
+
+    \b
+    Examples:
+      unimicro serve examples.first:app
+      unimicro routes examples/first.py
+      unimicro call first.post value=20 --app examples.first
+    """
+
+
+main.add_command(serve)
+main.add_command(routes)
+main.add_command(call)

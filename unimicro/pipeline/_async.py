@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from unimicro.invocation import Invocation, current
 from unimicro.operation import unexpected_failure
-from unimicro.outcome import Either, Left
-from unimicro.pipeline.deadline import late
+from unimicro.outcome import Either, Failure, Left
+from unimicro.pipeline.deadline import expired, late
 from unimicro.pipeline.stages import Await, Do, Pause
 
 if TYPE_CHECKING:
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from unimicro.operation import Operation
-    from unimicro.outcome import Failure
     from unimicro.pipeline.ports import Clock
     from unimicro.pipeline.stages import Flow, Guard
 
@@ -31,8 +30,10 @@ def run_guards(guards: tuple[tuple[str, Guard], ...], below: Runner) -> Runner:
         try:
             for name, guard in guards:  # noqa: B007 - the except clause names the guard
                 checked = guard(invocation)
-                if not checked.monoid[1]:
+                if not checked.monoid[1] and isinstance(checked.monoid[0], Failure):
                     return checked
+                if type(checked.value) is not Invocation:
+                    raise TypeError("a guard must return Right(invocation) or Left(Failure)")
                 invocation = checked.value
         except Exception as error:
             return Left(unexpected_failure(error, invocation, name))
@@ -66,15 +67,19 @@ def run_flow(  # noqa: C901 - one branch for each thing a flow may yield
                 else:
                     raise TypeError(f"a flow may yield no {type(step).__name__}")
         except StopIteration as stop:
-            if isinstance(stop.value, Either):
-                return stop.value
-            wrong = TypeError(f"a flow must return an outcome, not {stop.value!r}")
+            outcome = stop.value
+            if isinstance(outcome, Either) and (outcome.monoid[1] or isinstance(outcome.monoid[0], Failure)):
+                return outcome
+            wrong = TypeError(f"a flow must return Right(value) or Left(Failure), not a {type(outcome).__name__}")
             return Left(unexpected_failure(wrong, invocation, name))
         except Exception as error:
             return Left(unexpected_failure(error, invocation, name))
         finally:
             # Also on BaseException: the flow's own finally blocks give permits back.
-            steps.close()
+            try:
+                steps.close()
+            except Exception as error:
+                unexpected_failure(error, invocation, name)
 
     return layer
 
@@ -83,6 +88,8 @@ def run_method(operation: Operation, invoke: Callable[[Invocation], Awaitable[An
     """The bottom layer: the method itself. No exception but ``BaseException`` passes it."""
 
     async def layer(invocation: Invocation) -> Either[Failure, Any]:
+        if invocation.deadline is not None and clock.now() >= invocation.deadline:
+            return Left(expired("not started: "))
         token = current.set(invocation)
         try:
             outcome = operation.outcome(await invoke(invocation))

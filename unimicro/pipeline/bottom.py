@@ -37,8 +37,8 @@ def sync_invoke(operation: Operation, clock: Clock) -> Invoke:
 
         awaited = _awaited(operation, clock)
         return lambda invocation: run_on_loop(awaited(invocation))
-    if operation.signature.positional_only:
-        return lambda invocation: operation.call(invocation.arguments)  # type: ignore[arg-type]
+    if operation.signature.positional_only or operation.signature.injected:
+        return operation.call
     method = operation.method
     return lambda invocation: method(**invocation.arguments)  # type: ignore[arg-type]
 
@@ -55,16 +55,16 @@ def async_invoke(operation: Operation, clock: Clock, threads: Executor) -> Async
 def _awaited(operation: Operation, clock: Clock) -> Callable[[Invocation], Any]:
     async def awaited(invocation: Invocation) -> Any:
         if invocation.deadline is None:
-            return await operation.call(invocation.arguments)  # type: ignore[arg-type]
+            return await operation.call(invocation)
         async with clock.timeout_at(invocation.deadline):
-            return await operation.call(invocation.arguments)  # type: ignore[arg-type]
+            return await operation.call(invocation)
 
     return awaited
 
 
 def _inline(operation: Operation) -> AsyncInvoke:
     async def inline(invocation: Invocation) -> Any:
-        return operation.call(invocation.arguments)  # type: ignore[arg-type]
+        return operation.call(invocation)
 
     return inline
 
@@ -94,7 +94,7 @@ class _Work:
 
     def __call__(self) -> Any:
         try:
-            return self.operation.call(self.invocation.arguments)  # type: ignore[arg-type]
+            return self.operation.call(self.invocation)
         finally:
             if self.abandoned:
                 log.warning(
@@ -109,7 +109,14 @@ async def in_thread(threads: Executor, work: Callable[[], Any]) -> Any:
     import asyncio
     from contextvars import copy_context
 
-    return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, work)
+    def finite() -> Any:
+        try:
+            return work()
+        except StopIteration as error:
+            # No future can hold one: the waiting task would never wake.
+            raise RuntimeError("StopIteration left the call") from error
+
+    return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, finite)
 
 
 def sync_perform(step: Do | Await) -> Any:

@@ -50,6 +50,8 @@ class Breaker(Policy):
             minimum_calls=self.minimum_calls,
             open_seconds=self.open_seconds,
         )
+        if not isinstance(self.window, int):
+            raise ValueError(f"Breaker.window must be a whole number, got {self.window!r}")
         if self.failure_rate > 1:
             raise ValueError(f"Breaker.failure_rate must be at most 1, got {self.failure_rate!r}")
         if self.minimum_calls > self.window:
@@ -98,8 +100,10 @@ class Circuit:
 
     def admit(self) -> int | None:
         """The generation of an admitted call, or ``None``. An outcome of an older one is ignored."""
+        # Generation first: read the other way round, a state that changes between would admit for the next.
+        generation = self._generation
         if self.state == "closed":
-            return self._generation
+            return generation
         with self._lock:
             if self.state == "open" and self.retry_after() <= 0:
                 self._become("half_open")

@@ -43,12 +43,24 @@ def user_stage(function: Callable[..., Any], where: str) -> Stage:
     if not callable(function):
         raise DefinitionError(f"{where}: a stage is a guard or a flow, not {function!r}")
     name = getattr(function, "__name__", type(function).__name__)
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+    # Of an instance that is called, its method tells the kind.
+    called = function if hasattr(function, "__name__") or isinstance(function, partial) else function.__call__
+    if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
         raise DefinitionError(
             f"{where}: stage {name} is async; a guard is a plain function, and a flow (a generator)"
             " yields Await(function, ...) for I/O"
         )
-    return Stage(name, ORDER["user"], function, inspect.isgeneratorfunction(function))
+    _check_takes_one(function, f"{where}: stage {name}")
+    return Stage(name, ORDER["user"], function, inspect.isgeneratorfunction(called))
+
+
+def _check_takes_one(function: Callable[..., Any], label: str) -> None:
+    try:
+        inspect.signature(function).bind(None)
+    except ValueError:
+        return  # a builtin without a signature
+    except TypeError as error:
+        raise DefinitionError(f"{label} must take one argument, the invocation: {error}") from error
 
 
 def _wrap(

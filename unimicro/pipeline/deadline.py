@@ -58,5 +58,10 @@ def expired(prefix: str = "") -> Failure:
 def late(invocation: Invocation, cause: BaseException | None = None) -> Either[Failure, Any]:
     """The outcome of a call that came back after its deadline; what it brought is dropped."""
     if not isinstance(cause, TimeoutError):
-        log.warning("%s answered after its deadline (invocation %s)", invocation.operation, invocation.id)
+        log.warning(
+            "%s answered after its deadline (invocation %s)",
+            invocation.operation,
+            invocation.id,
+            exc_info=cause,
+        )
     return Left(expired())

@@ -7,6 +7,7 @@ It runs in a thread of its own, so that the threads of a WSGI server share it.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,29 @@ def kept_loop() -> asyncio.AbstractEventLoop:
         return _loop
 
 
+def _forget() -> None:
+    """A forked child has the loop but not its thread."""
+    global _loop, _lock  # noqa: PLW0603 - see kept_loop
+    _loop, _lock = None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+
+
 def run_on_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run to the end and return its result; the caller's context variables are visible in it.
 
     An interrupt of the calling thread cancels the work.
+
+    Raises:
+        RuntimeError: Called on the loop itself, which would wait for itself for ever.
     """
-    future = asyncio.run_coroutine_threadsafe(coroutine, kept_loop())
+    loop = kept_loop()
+    if asyncio._get_running_loop() is loop:  # noqa: SLF001 - get_running_loop raises where there is none
+        coroutine.close()
+        raise RuntimeError("an async method called an async operation with app.call; await app.acall instead")
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
         return future.result()
     except BaseException:

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.invocation import Principal
 from unimicro.outcome import Either, Failure, Left, Right
+from unimicro.pipeline.bottom import sync_perform
 from unimicro.pipeline.policy import Policy
 from unimicro.pipeline.stages import ORDER, Await, Do, Stage, Steps
 from unimicro.service import Service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from unimicro.invocation import Invocation
     from unimicro.operation import Operation
     from unimicro.pipeline.policy import Assembly
@@ -91,16 +94,43 @@ class _Check:
         return Left(Failure("unauthenticated", text, layer="auth", headers=self._challenge))
 
     def _broken(self, error: Exception) -> Either[Failure, Any]:
-        name = self._operation.service.name
-        log.error("the token authorizer of %s raised; denied", name, exc_info=error)
+        _log_broken(self._operation.service, error)
         return Left(_denied())
 
 
+def accepts_token(service: Service) -> Callable[[str, str], bool]:
+    """A check of (token, stage) for a door that authorizes without an invocation, in this thread.
+
+    An empty token is not accepted; an exception in the authorizer denies and is logged.
+    """
+    authorize: Any = service.token_authorizer
+    step = Await if inspect.iscoroutinefunction(authorize) else Do
+
+    def accepts(token: str, stage: str) -> bool:
+        if not token:
+            return False
+        try:
+            return _allows(sync_perform(step(authorize, token)), stage)
+        except Exception as error:
+            _log_broken(service, error)
+            return False
+
+    return accepts
+
+
+def _log_broken(service: Service, error: Exception) -> None:
+    log.error("the token authorizer of %s raised; denied", service.name, exc_info=error)
+
+
 def _decide(invocation: Invocation, answer: object) -> Either[Failure, Invocation]:
-    """Exactly ``True`` or the stage's name: a truthy accident must not open a door."""
-    if answer is True or (isinstance(answer, str) and answer and answer == invocation.stage):
+    if _allows(answer, invocation.stage):
         return Right(invocation.with_principal(TOKEN_BEARER))
     return Left(_denied())
+
+
+def _allows(answer: object, stage: str) -> bool:
+    """Exactly ``True`` or the stage's name: a truthy accident must not open a door."""
+    return answer is True or (isinstance(answer, str) and bool(answer) and answer == stage)
 
 
 def _denied() -> Failure:
@@ -109,7 +139,6 @@ def _denied() -> Failure:
 
 def bearer(value: str | None) -> str:
     """The token of a header value: bare, or after ``Bearer`` in any case (RFC 9110 §11.1)."""
-    if not value:
-        return ""
-    scheme, _, rest = value.strip().partition(" ")
-    return rest.strip() if rest and scheme.lower() == "bearer" else value.strip()
+    token = (value or "").strip()
+    scheme, _, rest = token.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else token

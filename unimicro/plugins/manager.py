@@ -39,9 +39,17 @@ class Plugins:
     def add(self, plugin: object) -> None:
         """Register one plugin and let it register its doors."""
         name = plugin if isinstance(plugin, str) else _name_of(plugin)
-        if name in self._disabled or self._manager.has_plugin(name):
+        if name in self._disabled:
             return
-        self._manager.register(_load(plugin) if isinstance(plugin, str) else plugin, name)
+        if self._manager.has_plugin(name):
+            if not isinstance(plugin, str) and self._manager.get_plugin(name) is not plugin:
+                raise PluginError(f"two plugins are called {name!r}")
+            return
+        loaded = _load(plugin) if isinstance(plugin, str) else plugin
+        try:
+            self._manager.register(loaded, name)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise PluginError(f"plugin {name!r}: {error}") from error
         self._check(name)
         for implementation in self._manager.hook.unimicro_register_doors.get_hookimpls():
             if implementation.plugin_name == name:
@@ -56,6 +64,8 @@ class Plugins:
                 raise PluginError(
                     f"plugin {name!r}: there is no hook {attribute!r}{nearest(attribute, known)}"
                 )
+            if attribute in known and self._manager.parse_hookimpl_opts(plugin, attribute) is None:
+                raise PluginError(f"plugin {name!r}: {attribute} lacks @hookimpl, so it would never run")
         try:
             self._manager.check_pending()
         except pluggy.PluginValidationError as error:
@@ -81,8 +91,9 @@ class Plugins:
             ) from error
 
     def call(self, hook: str, **arguments: Any) -> None:
-        """Call a hook of every plugin, first registered first."""
-        for implementation in reversed(getattr(self._manager.hook, hook).get_hookimpls()):
+        """Call a hook of every plugin, first registered first; ``tryfirst`` and ``trylast`` are honoured."""
+        found = getattr(self._manager.hook, hook).get_hookimpls()
+        for implementation in sorted(found, key=lambda found: (not found.tryfirst, found.trylast)):
             self._call(implementation, **arguments)
 
     def stages(self, operation: Operation, register: Callable[..., None]) -> None:

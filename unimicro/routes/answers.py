@@ -24,6 +24,8 @@ BINARY = "application/octet-stream"
 # RFC 9110 §5.6.2 and §5.5: a token, and visible characters of ISO-8859-1 with blanks between.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+# §12.4.2: a weight of nought.
+_ZERO_WEIGHT = re.compile(r"\s*q\s*=\s*0(\.0*)?\s*")
 
 
 class HttpAnswer(NamedTuple):
@@ -78,17 +80,21 @@ def _success(operation: Operation, value: Any) -> tuple[int, list[tuple[str, str
 
 def _response(operation: Operation, response: Response) -> tuple[int, list[tuple[str, str]], bytes]:
     given = response.headers
-    headers = list(given.items() if isinstance(given, Mapping) else given)
+    headers = list(given.items() if isinstance(given, Mapping) else given or ())
     for name, value in headers:
-        if not (_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value)):
+        if not _is_field(name, value):
             raise ValueError(f"header {name!r} has a name or a value that HTTP does not allow")
+    headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
     if response.body is None:
         return response.status, headers, b""
     content_type, body = _encoded(operation, response.body)
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.insert(0, ("Content-Type", content_type))
-    headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
     return response.status, headers, body
+
+
+def _is_field(name: str, value: str) -> bool:
+    return bool(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))
 
 
 def _encoded(operation: Operation, value: Any) -> tuple[str, bytes]:
@@ -119,7 +125,9 @@ def _failed(
 def _problem(
     failure: Failure, request: HttpRequest, invocation: Invocation | None
 ) -> tuple[int, list[tuple[str, str]], bytes]:
-    headers = [("Content-Type", PROBLEM), *(failure.headers or {}).items()]
+    # A refusal stays a refusal: a header of it that HTTP does not allow is left out.
+    given = [(name, value) for name, value in (failure.headers or {}).items() if _is_field(name, value)]
+    headers = [("Content-Type", PROBLEM), *given]
     if failure.status == 401 and not (failure.headers or {}).get("WWW-Authenticate"):
         headers.append(("WWW-Authenticate", "Bearer"))
     if failure.status in (429, 503):
@@ -133,7 +141,7 @@ def problem_json(failure: Failure, instance: str = "", trace_id: str = "") -> by
     problem = failure.to_problem(instance, trace_id)
     try:
         return plain_to_json(problem)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError, OverflowError):
         problem.pop("details", None)
         # backslashreplace: the message may quote input that is no Unicode.
         safe = {k: _printable(v) if isinstance(v, str) else v for k, v in problem.items()}
@@ -220,9 +228,10 @@ def is_textual(content_type: str) -> bool:
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """RFC 9110 §12.5.3: gzip, or ``*``, is listed and its weight is not 0."""
+    """RFC 9110 §12.5.3: gzip is listed and its weight is not 0; ``*`` counts where gzip is not listed."""
+    allowed: dict[str, bool] = {}
     for item in accept_encoding.lower().split(","):
-        coding, _, weight = item.strip().partition(";")
-        if coding.strip() in ("gzip", "x-gzip", "*"):
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+        coding, _, weight = item.partition(";")
+        allowed[coding.strip()] = not _ZERO_WEIGHT.fullmatch(weight)
+    named = [allowed[coding] for coding in ("gzip", "x-gzip") if coding in allowed]
+    return any(named) if named else allowed.get("*", False)

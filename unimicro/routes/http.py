@@ -20,10 +20,10 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
 
     name = "http"
 
-    def __init__(self, app: App, door: str = "http") -> None:
+    def __init__(self, app: App, door: str = "") -> None:
         super().__init__(app)
         self.table = RouteTable(app.operations.values())
-        self._door = door
+        self._door = door or self.name
 
     def decode(self, native: HttpRequest) -> Either[Failure, Invocation]:
         if native.problem is not None:

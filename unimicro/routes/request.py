@@ -58,19 +58,39 @@ def parse_target(
     Returns:
         Decoded segments, decoded query pairs, and the failure if one of them is malformed.
     """
+    segments = parse_path(raw_path, split_path(base_path))
+    if isinstance(segments, Failure):
+        return (), (), segments
+    pairs = parse_query(query_string, max_fields)
+    if isinstance(pairs, Failure):
+        return segments, (), pairs
+    return segments, pairs, None
+
+
+def parse_path(raw_path: str, base: Sequence[str] = ()) -> tuple[str, ...] | Failure:
+    """Decoded segments of a path that is still percent-encoded, without those of ``base``."""
     try:
-        segments = strip_prefix(decode_segments(split_path(raw_path)), split_path(base_path))
+        return strip_prefix(decode_segments(split_path(raw_path)), base)
     except ValueError:
-        return (), (), Failure("invalid_argument", "the path is not UTF-8", layer="routing")
+        return Failure("invalid_argument", "the path is not UTF-8", layer="routing")
+
+
+def parse_query(query_string: str, max_fields: int) -> tuple[tuple[str, str], ...] | Failure:
+    """Decoded pairs of a query string, fields without a value kept."""
     if not query_string:
-        return segments, (), None
+        return ()
     from urllib.parse import parse_qsl
 
     try:
         pairs = parse_qsl(query_string, keep_blank_values=True, max_num_fields=max_fields, errors="strict")
     except ValueError as error:
-        return segments, (), Failure("invalid_argument", f"malformed query: {error}", layer="routing")
-    return segments, tuple(pairs), None
+        return malformed_query(str(error))
+    return tuple(pairs)
+
+
+def malformed_query(why: str) -> Failure:
+    """The 400 failure of a query that cannot be read."""
+    return Failure("invalid_argument", f"malformed query: {why}", layer="routing")
 
 
 def strip_prefix(segments: Sequence[str], prefix: Sequence[str]) -> tuple[str, ...]:

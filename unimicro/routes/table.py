@@ -35,6 +35,8 @@ class _Node:
 
 def split_path(path: str) -> tuple[str, ...]:
     """Segments of an absolute path, still encoded: ``/a/b`` and ``/a/b/`` give ``("a", "b")``."""
+    if not path.startswith("/"):
+        path = "/" + path
     if path.endswith("/"):
         path = path[:-1]
     return tuple(path.split("/")[1:])

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from unimicro.routes.answers import HttpAnswer
 
 
+ANY = "surrogatepass"
+"""A careless client sends text that is no Unicode as well: the service must refuse it, not the client."""
+
+
+def _json_body(value: Any) -> bytes:
+    try:
+        return to_json(value)
+    except ValueError:
+        from json import dumps
+
+        return dumps(value).encode()
+
+
 class HttpResult(NamedTuple):
     """An answer, read as Flask's test client lets it be read."""
 
@@ -70,11 +83,11 @@ class HttpClient:
         names = {name.lower() for name in fields}
         body = b""
         if json is not None:
-            body, content_type = to_json(json), "application/json"
+            body, content_type = _json_body(json), "application/json"
         elif isinstance(data, str | bytes):
-            body, content_type = data.encode() if isinstance(data, str) else data, ""
+            body, content_type = data.encode(errors=ANY) if isinstance(data, str) else data, ""
         elif data is not None:
-            body, content_type = urlencode(data, doseq=True).encode(), "application/x-www-form-urlencoded"
+            body, content_type = urlencode(data, doseq=True, errors=ANY).encode(), "application/x-www-form-urlencoded"
         if body and content_type and "content-type" not in names:
             fields["content-type"] = content_type
         return _result(self._door.handle(self._request(method, path, query, fields, body)))
@@ -88,9 +101,9 @@ class HttpClient:
         body: bytes,
     ) -> HttpRequest:
         path, _, query_string = path.partition("?")
-        raw_path = quote(path, safe="/%:@!$&'()*+,;=~")
+        raw_path = quote(path, safe="/%:@!$&'()*+,;=~", errors=ANY)
         if query:
-            query_string = query if isinstance(query, str) else urlencode(query, doseq=True)
+            query_string = query if isinstance(query, str) else urlencode(query, doseq=True, errors=ANY)
         segments, pairs, problem = parse_target(
             raw_path, query_string, base_path=self._settings.base_path, max_fields=self._settings.max_fields
         )

@@ -1,0 +1,92 @@
+"""A call to a server: ``POST <url>/invoke`` in JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from unimicro.conversion import from_json
+from unimicro.errors import require
+from unimicro.outcome import Either, Failure, Left, Right
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+# A reply that carries no code of ours says this much.
+_CODE_OF_STATUS = {
+    400: "internal",
+    401: "unauthenticated",
+    403: "permission_denied",
+    404: "unimplemented",
+    429: "unavailable",
+    502: "unavailable",
+    503: "unavailable",
+    504: "unavailable",
+}
+
+
+class Unreachable(click.ClickException):
+    """There is no server, or it does not answer."""
+
+    exit_code = 3
+
+
+def call_remote(
+    url: str, operation: str, arguments: Mapping[str, Any], token: str | None, timeout: float
+) -> Either[Failure, Any]:
+    """Call ``operation`` on the server at ``url``.
+
+    Args:
+        url: Address of the app, without ``/invoke``.
+        operation: ``orders.place``.
+        arguments: By name.
+        token: Sent as the header ``Authorization``.
+        timeout: Seconds to wait for the connection, and for the answer.
+
+    Raises:
+        Unreachable: No connection, or no answer in time.
+        MissingExtra: httpx is not installed.
+        click.UsageError: ``url`` or ``operation`` is malformed.
+    """
+    httpx = require("httpx", "client", "unimicro call --url")
+    service, dot, method = operation.rpartition(".")
+    if not dot:
+        raise click.UsageError(f"{operation!r} is no operation; write service.method.")
+    request = {"method": f"app:{service}:{method}", "args": [], "kwargs": dict(arguments)}
+    headers = {} if token is None else {"Authorization": token}
+    address = f"{url.rstrip('/')}/invoke"
+    try:
+        reply = httpx.post(address, json=request, headers=headers, timeout=timeout)
+    except httpx.TimeoutException as error:
+        raise Unreachable(f"{url} did not answer within {timeout:g} s") from error
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+        raise click.UsageError(f"--url {url!r}: {error}") from error
+    except httpx.TransportError as error:
+        raise Unreachable(f"cannot reach {url}: {error}") from error
+    return _outcome(reply, address)
+
+
+def _outcome(reply: httpx.Response, address: str) -> Either[Failure, Any]:
+    try:
+        answer = from_json(reply.content)
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        return Left(_by_status(reply.status_code, address))
+    if isinstance(answer.get("failure"), dict):
+        return Left(Failure.from_problem(answer["failure"]))
+    if isinstance(answer.get("exception"), str):
+        return Left(Failure("unknown", answer["exception"]))
+    if "result" in answer:
+        return Right(answer["result"])
+    if "code" in answer:
+        return Left(Failure.from_problem(answer))
+    return Left(_by_status(reply.status_code, address))
+
+
+def _by_status(status: int, address: str) -> Failure:
+    code = _CODE_OF_STATUS.get(status, "unknown")
+    return Failure(code, f"{address} answered HTTP {status}, which is no answer to a call")

@@ -1,0 +1,67 @@
+"""What to serve and where: the parts that both doors share."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import logging
+import socket
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from unimicro_cli.target import Target
+
+
+class Serving(NamedTuple):
+    """The options of ``unimicro serve``.
+
+    Attributes:
+        target: Where the app is.
+        door: ``fastapi`` or ``flask``.
+        host: Name or address to listen on.
+        port: 0 for a free one.
+        reload: Restart when a source file changes.
+        workers: Processes.
+    """
+
+    target: Target
+    door: str
+    host: str
+    port: int
+    reload: bool
+    workers: int
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A TCP socket bound to ``host`` and ``port``.
+
+    Raises:
+        click.ClickException: The port is taken or not allowed, or there is no such address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise click.ClickException(
+                f"port {port} on {host} is in use: choose another with --port, or end the other program"
+            ) from error
+        raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can connect."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def show_logs() -> None:
+    """Log to standard error, unless the user's module has set up logging itself."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("unimicro", "uvicorn.access", "werkzeug"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -1,0 +1,75 @@
+"""ASGI plumbing that both HTTP endpoints of the server use: read a body within a limit, send an answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from unimicro.invocation import Metadata
+from unimicro.outcome import Failure
+from unimicro.routes.request import body_too_large
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+SAFE = "/:@!$&'()*+,;=~"
+
+
+def metadata_of(scope: Scope) -> Metadata:
+    """The header fields."""
+    return Metadata([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+
+
+def raw_path(scope: Scope) -> str:
+    """The path below ``root_path``, still percent-encoded.
+
+    ``raw_path`` is optional in ASGI; without it the decoded path is encoded again, and ``%2F`` is lost.
+    """
+    raw: bytes | None = scope.get("raw_path")
+    path = quote(scope["path"], safe=SAFE) if raw is None else raw.partition(b"?")[0].decode("latin-1")
+    root = quote(scope.get("root_path", ""), safe=SAFE)
+    return path[len(root) :] if root and (path == root or path.startswith(root + "/")) else path
+
+
+async def read_body(receive: Receive, metadata: Metadata, limit: int) -> tuple[bytes, Failure | None]:
+    """The body, or 413 before more than ``limit`` bytes are kept."""
+    length = metadata.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        return b"", body_too_large(limit)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body") and message["type"] == "http.request":
+        return (b"", body_too_large(limit)) if len(body) > limit else (body, None)
+    return await _read_rest(receive, message, body, limit)
+
+
+async def _read_rest(
+    receive: Receive, message: MutableMapping[str, Any], first: bytes, limit: int
+) -> tuple[bytes, Failure | None]:
+    chunks, size = [first], len(first)
+    while True:
+        if message["type"] == "http.disconnect":
+            return b"", Failure("canceled", "the client went away", layer="limits")
+        if size > limit:
+            return b"", body_too_large(limit)
+        if not message.get("more_body"):
+            return b"".join(chunks), None
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+
+
+async def send_answer(
+    send: Send, status: int, headers: Iterable[tuple[str, str]], body: bytes, length: int | None
+) -> None:
+    """Send a whole answer."""
+    fields = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    if length is not None:
+        fields.append((b"content-length", b"%d" % length))
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,84 @@
+"""The two wire formats of the dispatch endpoint: JSON and msgpack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from unimicro.conversion import from_json, plain_to_json, to_json, to_plain
+from unimicro.errors import require
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from unimicro.operation import Operation
+
+MAX_DEPTH = 100
+"""Deepest nesting of a call. Real data is shallow; deep data is an attack on recursive code."""
+
+
+class Codec(NamedTuple):
+    """A wire format.
+
+    Attributes:
+        content_type: Of requests and answers.
+        decode: Bytes to plain data; raises ``ValueError`` for anything else.
+        encode_result: Envelope around a successful result.
+        encode: Plain data to bytes.
+    """
+
+    content_type: str
+    decode: Callable[[bytes], Any]
+    encode_result: Callable[[Operation, Any], bytes]
+    encode: Callable[[dict[str, Any]], bytes]
+
+
+def json_codec() -> Codec:
+    """``application/json``."""
+    return Codec("application/json", from_json, _json_result, plain_to_json)
+
+
+def _json_result(operation: Operation, value: Any) -> bytes:
+    encode = to_json if isinstance(value, bytes) else operation.encode_json
+    return b'{"result":%b,"exception":null}' % encode(value)
+
+
+def msgpack_codec() -> Codec:
+    """``application/msgpack`` (https://github.com/msgpack/msgpack/blob/master/spec.md).
+
+    Bytes travel as they are; times, Decimals and UUIDs as the strings that JSON has for them.
+
+    Raises:
+        MissingExtra: The package msgpack is not installed.
+    """
+    msgpack = require("msgpack", "fastapi", "the msgpack codec")
+    pack, unpack = msgpack.packb, msgpack.unpackb
+
+    def decode(body: bytes) -> Any:
+        try:
+            return unpack(body, strict_map_key=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            # Unhashable map keys are a TypeError; StackError and ExtraData are ValueErrors.
+            raise ValueError(f"malformed msgpack: {error or type(error).__name__}") from error
+
+    def encode_result(_: Operation, value: Any) -> bytes:
+        plain = value if type(value) in (str, int, float, bool, bytes, type(None)) else to_plain(value)
+        try:
+            return pack({"result": plain, "exception": None})  # type: ignore[no-any-return]
+        except OverflowError as error:
+            raise ValueError("msgpack has no integers beyond 64 bits") from error
+
+    return Codec("application/msgpack", decode, encode_result, pack)
+
+
+def too_deep(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Whether lists and maps in ``value`` nest deeper than ``depth``."""
+    level = [value]
+    while level and depth >= 0:
+        depth -= 1
+        level = [
+            inner
+            for outer in level
+            if type(outer) in (list, dict)
+            for inner in (outer.values() if type(outer) is dict else outer)
+        ]
+    return bool(level)

@@ -1,0 +1,111 @@
+"""``POST /invoke``: any entry by name, in JSON or msgpack.
+
+Request ``{"method": "component:service:method", "args": [...], "kwargs": {...}}``, answer
+``{"result": ..., "exception": null | text}`` with ``failure``, the RFC 9457 document, when it failed. A call
+that reached the service is answered 200 also when the service failed: that is how clients of this
+format tell a service's error from a broken channel. A call that was refused before carries the
+status of its failure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from unimicro.channels.codecs import Codec, json_codec, msgpack_codec, too_deep
+from unimicro.frontend import FrontEnd, operation_name, read_call
+from unimicro.operation import unexpected_failure
+from unimicro.outcome import Either, Failure, Left, Response, failure_of
+
+if TYPE_CHECKING:
+    from unimicro.app import App
+    from unimicro.invocation import Invocation, Metadata
+
+
+class DispatchRequest(NamedTuple):
+    """A request to the dispatch endpoint."""
+
+    body: bytes
+    metadata: Metadata
+    problem: Failure | None = None
+    """Why the transport could not read the request."""
+
+
+class DispatchAnswer(NamedTuple):
+    """Its answer."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
+    """The dispatch endpoint without its transport."""
+
+    name = "dispatch"
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        codecs = (json_codec(), msgpack_codec())
+        self._json = codecs[0]
+        self._codecs = {codec.content_type: codec for codec in codecs}
+
+    def decode(self, native: DispatchRequest) -> Either[Failure, Invocation]:
+        envelope = self._envelope(native)
+        payload = read_call(envelope) if not isinstance(envelope, Failure) else envelope
+        if isinstance(payload, Failure):
+            return Left(payload)
+        operation = operation_name(envelope.get("method"))
+        if operation is None:
+            errors = [{"name": "method", "message": "expected 'component:service:method'"}]
+            return Left(Failure("invalid_argument", "malformed call", errors=errors, layer="arguments"))
+        return self.call_invocation(operation, payload, native.metadata, native=native)
+
+    def _envelope(self, native: DispatchRequest) -> Any:
+        """The decoded body, or the failure to read it."""
+        if native.problem is not None:
+            return native.problem
+        codec = self._codec(native)
+        if codec is None:
+            given = native.metadata.get("content-type", "")
+            text = f"content type {given!r} is not supported; send {' or '.join(self._codecs)}"
+            return Failure("invalid_argument", text, status=415, layer="arguments")
+        try:
+            envelope = codec.decode(native.body)
+        except ValueError as error:
+            return Failure("invalid_argument", f"body: {error}", layer="arguments")
+        if too_deep(envelope):
+            return Failure("invalid_argument", "body: nested too deeply", layer="arguments")
+        return envelope
+
+    def _codec(self, native: DispatchRequest) -> Codec | None:
+        media = native.metadata.get("content-type", "").partition(";")[0].strip().lower()
+        return self._codecs.get(media)
+
+    def encode(
+        self, native: DispatchRequest, invocation: Invocation | None, outcome: Either[Failure, Any]
+    ) -> DispatchAnswer:
+        codec = self._codec(native) or self._json
+        if outcome.monoid[1] and invocation is not None:
+            value = outcome.value
+            value = value.body if type(value) is Response else value
+            try:
+                body = codec.encode_result(self.app.operations[invocation.operation], value)
+                return DispatchAnswer(200, [("Content-Type", codec.content_type)], body)
+            except Exception as error:
+                outcome = Left(unexpected_failure(error, invocation, "result"))
+        return _failed(codec, failure_of(outcome), invocation)
+
+
+def _failed(codec: Codec, failure: Failure, invocation: Invocation | None) -> DispatchAnswer:
+    trace = invocation.trace if invocation is not None else None
+    problem = failure.to_problem(trace_id=trace.trace_id if trace else "")
+    answer = {"result": None, "exception": f"{failure.code}: {failure.message}", "failure": problem}
+    try:
+        body = codec.encode(answer)
+    except (TypeError, ValueError, OverflowError):
+        # Details that have no wire form must not hide the failure.
+        problem.pop("details", None)
+        body = codec.encode(answer)
+    refused = bool(failure.layer) or invocation is None
+    headers = [("Content-Type", codec.content_type), *(failure.headers or {}).items()]
+    return DispatchAnswer(failure.status if refused else 200, headers, body)

@@ -1,0 +1,142 @@
+"""The FastAPI server: ``app.asgi``.
+
+Two layers. Outermost a raw ASGI function that serves ``POST /invoke`` itself, away from FastAPI's
+middleware and dependencies. Below it a FastAPI application in which one route serves every entry through
+the shared route table; FastAPI adds OpenAPI, its middleware, and whatever routes the user puts beside.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from unimicro.channels.asgi import metadata_of, raw_path, read_body, send_answer
+from unimicro.channels.dispatch import DispatchDoor, DispatchRequest
+from unimicro.errors import DefinitionError, require
+from unimicro.outcome import Failure
+from unimicro.routes.http import HttpDoor
+from unimicro.routes.request import HttpRequest, parse_target
+
+require("fastapi", "fastapi", "the FastAPI server")
+
+from fastapi import FastAPI  # noqa: E402 - only once it is known to be there
+from starlette.routing import BaseRoute, Match  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from unimicro.app import App
+    from unimicro.channels.asgi import Receive, Scope, Send
+
+INVOKE = "/invoke"
+POST_ONLY = Failure(
+    "unimplemented", "only POST is allowed here", status=405, headers={"Allow": "POST"}, layer="routing"
+)
+
+
+class FastApiServer(HttpDoor):
+    """The app behind ASGI."""
+
+    name = "fastapi"
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        if self.table.allowed((INVOKE[1:],)):
+            raise DefinitionError(
+                f"{INVOKE} is the dispatch endpoint of this door: give that entry another path"
+            )
+        self.dispatch = DispatchDoor(app)
+        self.fastapi = self._fastapi()
+        self.native = Server(self)
+
+    def _fastapi(self) -> FastAPI:
+        from unimicro.channels.openapi import describe, title
+
+        shown = self.app.settings.serves_openapi
+        native = FastAPI(
+            title=title(self.app),
+            lifespan=self._lifespan,
+            openapi_url="/openapi.json" if shown else None,
+            redirect_slashes=False,
+        )
+        # First, so that an entry at /docs is the same on every door.
+        native.router.routes.insert(0, EntryRoute(self))
+        # Last, so that an unknown path is answered as on every door.
+        native.router.default = self.serve
+        native.openapi = lambda: describe(self.app, native)  # type: ignore[method-assign]
+        return native
+
+    @asynccontextmanager
+    async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        await self.app.astart()
+        try:
+            yield
+        finally:
+            await self.app.astop()
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve an entry, or answer that there is none."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        path = raw_path(scope)
+        metadata = metadata_of(scope)
+        settings = self.app.settings
+        segments, query, problem = parse_target(
+            path,
+            scope["query_string"].decode("latin-1"),
+            base_path=settings.base_path,
+            max_fields=settings.max_fields,
+        )
+        body, unreadable = await read_body(receive, metadata, settings.max_body_bytes)
+        request = HttpRequest(
+            scope["method"], path, segments, query, metadata, body, problem or unreadable, native=scope
+        )
+        answer = await self.ahandle(request)
+        await send_answer(send, answer.status, answer.headers, answer.body, answer.length)
+
+    def knows(self, scope: Scope) -> bool:
+        """Whether an entry has the path, whatever the verb."""
+        segments, _, problem = parse_target(raw_path(scope), "", base_path=self.app.settings.base_path)
+        return problem is not None or bool(self.table.allowed(segments))
+
+    async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the dispatch endpoint."""
+        metadata = metadata_of(scope)
+        body, problem = await read_body(receive, metadata, self.app.settings.max_body_bytes)
+        if scope["method"] != "POST":
+            problem = POST_ONLY
+        answer = await self.dispatch.ahandle(DispatchRequest(body, metadata, problem))
+        await send_answer(send, answer.status, answer.headers, answer.body, len(answer.body))
+
+
+class EntryRoute(BaseRoute):
+    """One Starlette route for all entries."""
+
+    def __init__(self, server: FastApiServer) -> None:
+        self._server = server
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        known = scope["type"] == "http" and self._server.knows(scope)
+        return (Match.FULL if known else Match.NONE), {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._server.serve(scope, receive, send)
+
+
+class Server:
+    """The outermost ASGI application.
+
+    Attributes:
+        fastapi: The FastAPI application, for middleware and routes of the user's own.
+    """
+
+    def __init__(self, server: FastApiServer) -> None:
+        self._server = server
+        self.fastapi = server.fastapi
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].endswith(INVOKE) and raw_path(scope) == INVOKE:
+            await self._server.invoke(scope, receive, send)
+        else:
+            await self.fastapi(scope, receive, send)

@@ -1,0 +1,132 @@
+"""The Flask entry: ``app.wsgi`` is a Flask application that hands what it cannot route to the app.
+
+Extensions, ``before_request`` hooks, ``flask.request`` and further Flask routes work as in any Flask
+application. Routing, binding and answers of the entries are those of every other HTTP door.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote_to_bytes, urlsplit
+
+from unimicro.errors import require
+from unimicro.invocation import Metadata
+from unimicro.outcome import Failure
+from unimicro.routes.http import HttpDoor
+from unimicro.routes.request import HttpRequest, body_too_large, parse_target
+
+require("flask", "flask", "the Flask entry")
+
+from flask import Flask, Response, request  # noqa: E402 - only once it is known to be there
+from werkzeug.datastructures import Headers  # noqa: E402
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge  # noqa: E402
+from werkzeug.wsgi import get_input_stream  # noqa: E402
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+    from unimicro.app import App
+    from unimicro.config import Settings
+    from unimicro.routes.answers import HttpAnswer
+
+SAFE = "/%:@!$&'()*+,;=~"
+"""Characters that a path keeps as they are (RFC 3986 §3.3)."""
+
+
+class FlaskEntry(HttpDoor):
+    """The app behind WSGI (PEP 3333)."""
+
+    name = "flask"
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        self.native = _Application(self)
+
+    def setup(self) -> None:
+        # A WSGI server announces neither its start nor its end.
+        self.app.start()
+
+    def answer(self, environ: WSGIEnvironment) -> Response:
+        """Serve one request."""
+        return _response(self.handle(_request(environ, self.app.settings)))
+
+
+class _Application(Flask):
+    """Flask without rules of its own: the route table serves every path that no Flask route takes."""
+
+    def __init__(self, entry: FlaskEntry) -> None:
+        super().__init__("unimicro", static_folder=None)
+        self.url_map.merge_slashes = False
+        self.url_map.strict_slashes = False
+        self._entry = entry
+
+    def dispatch_request(self, *context: Any) -> Any:
+        if request.routing_exception is None:
+            return super().dispatch_request(*context)
+        return self._entry.answer(request.environ)
+
+
+def _request(environ: WSGIEnvironment, settings: Settings) -> HttpRequest:
+    path = raw_path(environ)
+    segments, query, problem = parse_target(
+        path, environ.get("QUERY_STRING", ""), base_path=settings.base_path, max_fields=settings.max_fields
+    )
+    body, unreadable = _read_body(environ, settings.max_body_bytes)
+    return HttpRequest(
+        environ["REQUEST_METHOD"].upper(),
+        path,
+        segments,
+        query,
+        _metadata(environ),
+        body,
+        problem or unreadable,
+        native=environ,
+    )
+
+
+def raw_path(environ: WSGIEnvironment) -> str:
+    """The path below the mount point, still percent-encoded.
+
+    WSGI decodes ``PATH_INFO``, which loses ``%2F``. Most servers also give the request target, as
+    ``REQUEST_URI`` or ``RAW_URI``; it is used where it says the same path.
+    """
+    decoded = environ.get("PATH_INFO", "").encode("latin-1", "replace")
+    target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
+    if target:
+        raw = target.partition("?")[0] if target.startswith("/") else urlsplit(target).path
+        mounted = quote(environ.get("SCRIPT_NAME", "").encode("latin-1", "replace"), safe=SAFE)
+        below = raw.removeprefix(mounted)
+        if unquote_to_bytes(below.encode("latin-1", "replace")) == decoded:
+            return below
+    return quote(decoded, safe=SAFE.replace("%", ""))
+
+
+def _metadata(environ: WSGIEnvironment) -> Metadata:
+    fields = [
+        (name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")
+    ]
+    fields += [
+        (name.replace("_", "-"), environ[name])
+        for name in ("CONTENT_TYPE", "CONTENT_LENGTH")
+        if environ.get(name)
+    ]
+    return Metadata(fields)
+
+
+def _read_body(environ: WSGIEnvironment, limit: int) -> tuple[bytes, Failure | None]:
+    """The body, or 413 before more than ``limit`` bytes are read."""
+    try:
+        return get_input_stream(environ, max_content_length=limit).read(), None
+    except RequestEntityTooLarge:
+        return b"", body_too_large(limit)
+    except (ClientDisconnected, OSError):
+        return b"", Failure("canceled", "the client went away", layer="limits")
+
+
+def _response(answer: HttpAnswer) -> Response:
+    response = Response(answer.body, answer.status)
+    # Not through the constructor, which adds a content type where there must be none.
+    response.headers = Headers(answer.headers)
+    if answer.length is not None:
+        response.headers["Content-Length"] = str(answer.length)
+    return response

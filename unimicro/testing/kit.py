@@ -1,0 +1,229 @@
+"""The service that the conformance kit drives: every type, every way to fail."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import UUID
+
+from unimicro.app import App
+from unimicro.errors import ServiceError
+from unimicro.invocation import Invocation
+from unimicro.outcome import Response
+from unimicro.pipeline.clock import VirtualClock
+from unimicro.service import Service, entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from unimicro.pipeline.ports import Clock
+
+SECRET = "s3cr3t-in-an-exception"  # noqa: S105 - what must not leak
+TOKEN = "good"  # noqa: S105
+STAGE = "test"
+
+
+class Color(enum.Enum):
+    """An enumeration."""
+
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass
+class Node:
+    """A recursive type."""
+
+    name: str
+    children: list[Node] = field(default_factory=list)
+
+
+@dataclass
+class Line:
+    """Part of an order."""
+
+    sku: str
+    quantity: int = 1
+    price: Decimal = Decimal(0)
+
+
+@dataclass
+class Order:
+    """A nested type."""
+
+    id: UUID
+    placed: datetime
+    lines: list[Line]
+    note: str | None = None
+    color: Color = Color.RED
+
+
+class OutOfStock(Exception):
+    """A declared error."""
+
+    code = "failed_precondition"
+
+
+class Kit(Service):
+    """Echoes, fails, waits."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(name="kit")
+        self.clock = clock
+        self.calls = 0
+
+    def token_authorizer(self, token: str) -> bool | str:
+        if token == "raise":  # noqa: S105
+            raise RuntimeError(SECRET)
+        accepted: dict[str, bool | str] = {TOKEN: True, "staged": STAGE, "elsewhere": "prod"}
+        return accepted.get(token, False)
+
+    @entry
+    def text(self, *, value: str) -> str:
+        return value
+
+    @entry
+    def integer(self, *, value: int) -> int:
+        return value
+
+    @entry
+    async def number(self, *, value: float) -> float:
+        return value
+
+    @entry
+    def boolean(self, *, value: bool) -> bool:
+        return value
+
+    @entry
+    def moment(self, *, value: datetime) -> datetime:
+        return value
+
+    @entry
+    def identity(self, *, value: UUID) -> UUID:
+        return value
+
+    @entry
+    def amount(self, *, value: Decimal) -> Decimal:
+        return value
+
+    @entry
+    def color(self, *, value: Color) -> Color:
+        return value
+
+    @entry
+    def optional(self, *, value: int | None = None) -> dict[str, Any]:
+        return {"value": value}
+
+    @entry
+    def union(self, *, value: int | str) -> list[Any]:
+        return [value, type(value).__name__]
+
+    @entry
+    def either_class(self, *, value: Line | Node) -> str:
+        return type(value).__name__
+
+    @entry
+    def literal(self, *, value: Literal["a", "b"]) -> str:
+        return value
+
+    @entry
+    def numbers(self, *, value: list[int]) -> list[int]:
+        return value
+
+    @entry
+    def unique(self, *, value: set[int]) -> list[int]:
+        return sorted(value)
+
+    @entry
+    def mapping(self, *, value: dict[str, int]) -> dict[str, int]:
+        return value
+
+    @entry
+    def pair(self, *, value: tuple[int, str]) -> tuple[int, str]:
+        return value
+
+    @entry
+    async def tree(self, *, value: Node) -> Node:
+        return value
+
+    @entry
+    def order(self, *, value: Order) -> Order:
+        return value
+
+    @entry
+    def anything(self, *, value: Any = None) -> list[Any]:
+        return [value]
+
+    @entry
+    def rest(self, **values: Any) -> dict[str, Any]:
+        return values
+
+    @entry
+    def get_sum(self, left: int, right: int = 2) -> int:
+        return left + right
+
+    @entry
+    def nothing(self) -> None:
+        return None
+
+    @entry
+    def binary(self) -> bytes:
+        return b"\x00\xff\xfe"
+
+    @entry
+    def created(self) -> tuple[dict[str, Any], int, dict[str, str]]:
+        return {"id": 1}, 201, {"X-Location": "/things/1"}
+
+    @entry
+    def gone(self) -> Response:
+        return Response("it is gone", 410)
+
+    @entry
+    def fail(self, *, code: str) -> None:
+        for kind in ServiceError.__subclasses__():
+            if kind.code == code:
+                raise kind(f"as asked: {code}", details={"asked": code}, retry_after=2.0)
+
+    @entry(errors=[OutOfStock])
+    async def declared(self, *, sku: str) -> None:
+        raise OutOfStock(sku, 3)
+
+    @entry
+    def crash(self) -> None:
+        raise RuntimeError(SECRET)
+
+    @entry
+    async def crash_async(self) -> None:
+        raise RuntimeError(SECRET)
+
+    @entry
+    def unencodable(self) -> Any:
+        return {"value": object()}
+
+    @entry
+    def slow(self) -> str:
+        self.clock.sleep(5)
+        return "late"
+
+    @entry
+    async def slow_async(self) -> str:
+        await self.clock.asleep(5)
+        return "late"
+
+    @entry
+    def count(self) -> int:
+        self.calls += 1
+        return self.calls
+
+    @entry(no_auth=True)
+    def open(self, invocation: Invocation) -> dict[str, Any]:
+        return {"operation": invocation.operation, "attempt": invocation.attempt}
+
+
+def kit_app(config: Mapping[str, Any] | None = None, plugins: tuple[object, ...] = ()) -> App:
+    """An app of the kit's service, on a virtual clock, apart from any configuration around."""
+    clock = VirtualClock()
+    return App(Kit(clock), stage=STAGE, clock=clock, config=config or {}, plugins=plugins)
