@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from unimicro.config import load_settings
 from unimicro.errors import ConfigurationError, DefinitionError, nearest
-from unimicro.invocation import CallPayload, Invocation, Principal, new_id
+from unimicro.invocation import CallPayload, Invocation, Principal, current_invocation, new_id
 from unimicro.operation import Operation, operations_of
 from unimicro.outcome import Either, Failure, Left, Response, Right
 from unimicro.pipeline.clock import SystemClock
@@ -72,6 +72,7 @@ class App:
             for service in self.services
             for operation in operations_of(service, self.settings.stage, self.settings.max_fields)
         }
+        _check_routes(self.operations.values())
         self._check_config_names()
         assembly = Assembly(self.clock, self.settings.stage)
         self._stages = {
@@ -185,10 +186,14 @@ class App:
         return _body_only(await self.arun(self._in_process(operation, args, kwargs)))
 
     def _in_process(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Invocation:
+        outer = current_invocation()
         return Invocation(
             operation,
             CallPayload(args, kwargs),
             principal=IN_PROCESS,
+            # A call made while another is served inherits its deadline and trace.
+            deadline=outer and outer.deadline,
+            trace=outer and outer.trace,
             door="local",
             stage=self.settings.stage,
             id=new_id(),
@@ -336,13 +341,28 @@ def _checked_services(services: Sequence[Any]) -> tuple[Service, ...]:
             raise DefinitionError(f"App takes instances: write {service.__name__}(), not {service.__name__}")
         if not isinstance(service, Service):
             raise DefinitionError(f"App takes services, not {service!r}")
-        if not hasattr(service, "name"):
+        if not hasattr(service, "url_prefix"):
             kind = type(service).__name__
             raise DefinitionError(f"{kind}.__init__ must call super().__init__(**kwargs)")
         if service.name in names:
             raise DefinitionError(f"two services are called {service.name!r}: give one another name=")
         names.add(service.name)
     return tuple(services)
+
+
+def _check_routes(operations: Iterable[Operation]) -> None:
+    taken: dict[tuple[str, tuple[str, ...]], Operation] = {}
+    for operation in operations:
+        if operation.http is not None:
+            # The names of path parameters make no difference to a request.
+            segments = operation.http.template.split("/")
+            shape = tuple("{}" if segment.startswith("{") else segment for segment in segments)
+            other = taken.setdefault((operation.http.verb, shape), operation)
+            if other is not operation:
+                raise DefinitionError(
+                    f"{other.name} and {operation.name} are both {operation.http.verb}"
+                    f" {operation.http.template}; give one another path, or its service a url_prefix"
+                )
 
 
 def _check_policy(policy: Policy, operation: Operation) -> None:

@@ -53,7 +53,9 @@ def converter(annotation: Any, *, text: bool, where: str) -> Converter:
     check_supported(annotation, where)
     members = _dataclass_union(annotation)
     if members:
-        return _best_that_fits([(_field_names(member), _typed(member, text)) for member in members], annotation)
+        return _best_that_fits(
+            [(_field_names(member), _typed(member, text)) for member in members], annotation
+        )
     return _typed(annotation, text)
 
 
@@ -175,7 +177,7 @@ def check_supported(annotation: Any, where: str) -> None:
 
     for member in _dataclass_union(annotation) or (annotation,):
         try:
-            unknown = next(_unknown_classes(msgspec.inspect.type_info(member), set()), None)
+            unknown = next(_unknown_classes(msgspec.inspect.type_info(member)), None)
         except (TypeError, NameError) as error:
             raise DefinitionError(f"{where}: {type_name(annotation)} cannot be converted: {error}") from error
         if unknown is not None:
@@ -227,8 +229,8 @@ def _complete(value: Any, defaults: Defaults) -> None:
     """Give every dataclass instance in ``value`` its defaulted fields as attributes of its own."""
     kind = type(value)
     if kind in defaults:
-        attributes = getattr(value, "__dict__", {})
-        if attributes:
+        attributes = getattr(value, "__dict__", None)
+        if attributes is not None:  # None: the class has slots, which msgspec fills
             for name, default in defaults[kind].items():
                 attributes.setdefault(name, default)
         for name in kind.__dataclass_fields__:

@@ -45,7 +45,7 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def parse_body(
-    body: bytes, content_type: str, max_fields: int, *, raw: type[bytes] | type[str] | None
+    body: bytes, content_type: str, max_fields: int, *, raw: type[bytes | str] | None
 ) -> ParsedBody | Failure:
     """Parse a request body by its content type; none at all is read as JSON.
 
@@ -66,21 +66,25 @@ def parse_body(
         return ParsedBody(body)
     if raw is str and not is_json:
         return _text(body)
+    if is_json or not media:
+        return _json(body)
     if media == "application/x-www-form-urlencoded":
         return _urlencoded(body, max_fields)
     if media == "multipart/form-data":
         return _multipart(body, content_type, max_fields)
-    if is_json or not media:
-        try:
-            return ParsedBody(from_json(body))
-        except ValueError as error:
-            return Failure("invalid_argument", f"body: {error}", layer="arguments")
     return Failure(
         "invalid_argument",
         f"content type {media!r} is not supported; send JSON or a form",
         status=415,
         layer="arguments",
     )
+
+
+def _json(body: bytes) -> ParsedBody | Failure:
+    try:
+        return ParsedBody(from_json(body))
+    except ValueError as error:
+        return Failure("invalid_argument", f"body: {error}", layer="arguments")
 
 
 def _text(body: bytes) -> ParsedBody | Failure:

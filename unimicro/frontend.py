@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -18,6 +19,8 @@ from unimicro.outcome import Either, Failure, Left, Right
 
 if TYPE_CHECKING:
     from unimicro.app import App
+
+log = logging.getLogger("unimicro")
 
 Native = TypeVar("Native")
 Answer = TypeVar("Answer")
@@ -45,17 +48,38 @@ class FrontEnd(ABC, Generic[Native, Answer]):
 
     def handle(self, native: Native) -> Answer:
         """Decode, run, encode, in this thread."""
-        decoded = self.decode(native)
+        decoded = self._decoded(native)
         if not decoded.monoid[1]:
-            return self.encode(native, None, decoded)
-        return self.encode(native, decoded.value, self.app.run(decoded.value))
+            return self._encoded(native, None, decoded)
+        return self._encoded(native, decoded.value, self.app.run(decoded.value))
 
     async def ahandle(self, native: Native) -> Answer:
         """``handle`` on the running event loop."""
-        decoded = self.decode(native)
+        decoded = self._decoded(native)
         if not decoded.monoid[1]:
-            return self.encode(native, None, decoded)
-        return self.encode(native, decoded.value, await self.app.arun(decoded.value))
+            return self._encoded(native, None, decoded)
+        return self._encoded(native, decoded.value, await self.app.arun(decoded.value))
+
+    # A door whose decode or encode breaks its promise and raises must not take its server down: an
+    # exception that reaches uvicorn, say, resets other requests of the connection.
+
+    def _decoded(self, native: Native) -> Either[Failure, Invocation]:
+        try:
+            return self.decode(native)
+        except Exception as error:
+            return Left(self._broken("decode", error))
+
+    def _encoded(
+        self, native: Native, invocation: Invocation | None, outcome: Either[Failure, Any]
+    ) -> Answer:
+        try:
+            return self.encode(native, invocation, outcome)
+        except Exception as error:
+            return self.encode(native, None, Left(self._broken("encode", error)))
+
+    def _broken(self, what: str, error: Exception) -> Failure:
+        log.error("door %r: %s raised", self.name, what, exc_info=error)
+        return Failure("internal", "internal error", layer=self.name)
 
     def invocation(
         self,

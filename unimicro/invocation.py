@@ -36,8 +36,12 @@ class Metadata(Mapping[str, str]):
     __slots__ = ("_joined", "_repeated")
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
-        self._joined: dict[str, str] = {}
         self._repeated: dict[str, tuple[str, ...]] = {}
+        if type(fields) is dict:
+            self._joined = {name.lower(): value for name, value in fields.items()}
+            if len(self._joined) == len(fields):
+                return
+        self._joined: dict[str, str] = {}
         pairs = fields.items() if isinstance(fields, Mapping) else fields
         for field, value in pairs:
             name = field.lower()

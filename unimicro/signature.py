@@ -313,8 +313,8 @@ class Binder:
         for parameter in self._headers:
             values = metadata.getall(parameter.wire_name)
             if values:
-                value = list(values) if parameter.collects else metadata[parameter.wire_name]
-                found.take(parameter, value, parameter.from_text)
+                given: Any = list(values) if parameter.collects else metadata[parameter.wire_name]
+                found.take(parameter, given, parameter.from_text)
         if self._reads_body and (payload.body or self._takes_empty):
             failure = self._take_body(found, payload)
             if failure is not None:
@@ -387,7 +387,7 @@ class Binder:
         return found.finish(self._parameters)
 
 
-def _raw_type(annotation: Any) -> type[bytes] | type[str] | None:
+def _raw_type(annotation: Any) -> type[bytes | str] | None:
     """``bytes`` or ``str`` where a whole body is taken as it is, ``| None`` or not."""
     annotation = strip_annotated(annotation)
     members = set(get_args(annotation)) - {type(None)} if is_union(annotation) else {annotation}

@@ -51,7 +51,7 @@ def all_routes(app: App) -> list[Route]:
 
 def signature_text(operation: Operation) -> str:
     """``(order_id: str, *, express: bool = False) -> Order``."""
-    returns = type_name(strip_annotated(operation.signature.returns))
+    returns = _shown(operation.signature.returns)
     return f"({', '.join(_parameters(operation))}) -> {returns}"
 
 
@@ -62,13 +62,14 @@ def _parameters(operation: Operation) -> Iterator[str]:
             marked = True
             yield "*"
         default = "" if parameter.required else f" = {parameter.default!r}"
-        yield f"{parameter.name}: {_type_of(parameter)}{default}"
+        yield f"{parameter.name}: {_shown(parameter.annotation)}{default}"
     if operation.signature.takes_rest:
         yield "**kwargs"
 
 
-def _type_of(parameter: Parameter) -> str:
-    return type_name(strip_annotated(parameter.annotation))
+def _shown(annotation: Any) -> str:
+    annotation = strip_annotated(annotation)
+    return "None" if annotation is type(None) else type_name(annotation)
 
 
 def first_line(operation: Operation) -> str:
@@ -84,14 +85,14 @@ def as_data(route: Route) -> dict[str, Any]:
         "path": route.path,
         "operation": operation.name,
         "parameters": [_parameter_data(parameter) for parameter in operation.signature.parameters],
-        "returns": type_name(strip_annotated(operation.signature.returns)),
+        "returns": _shown(operation.signature.returns),
         "documentation": first_line(operation),
         "open": route.access == "open",
     }
 
 
 def _parameter_data(parameter: Parameter) -> dict[str, Any]:
-    data = {"name": parameter.name, "type": _type_of(parameter), "required": parameter.required}
+    data = {"name": parameter.name, "type": _shown(parameter.annotation), "required": parameter.required}
     if not parameter.required:
         plain = parameter.default is None or isinstance(parameter.default, str | int | float)
         data["default"] = parameter.default if plain else repr(parameter.default)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
-
 from unimicro_cli.main import main
 
 if TYPE_CHECKING:

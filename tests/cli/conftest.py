@@ -18,5 +18,7 @@ def folder(tmp_path, monkeypatch):
     os.environ.update(environ)
     sys.path[:] = path
     for name in set(sys.modules) - modules:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+        module = sys.modules[name]
+        places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", [])]
+        if any(place.startswith(str(tmp_path)) for place in places):
             del sys.modules[name]

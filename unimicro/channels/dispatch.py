@@ -15,6 +15,7 @@ from unimicro.channels.codecs import Codec, json_codec, msgpack_codec, too_deep
 from unimicro.frontend import FrontEnd, operation_name, read_call
 from unimicro.operation import unexpected_failure
 from unimicro.outcome import Either, Failure, Left, Response, failure_of
+from unimicro.routes.answers import failure_headers
 
 if TYPE_CHECKING:
     from unimicro.app import App
@@ -107,5 +108,5 @@ def _failed(codec: Codec, failure: Failure, invocation: Invocation | None) -> Di
         problem.pop("details", None)
         body = codec.encode(answer)
     refused = bool(failure.layer) or invocation is None
-    headers = [("Content-Type", codec.content_type), *(failure.headers or {}).items()]
+    headers = [("Content-Type", codec.content_type), *failure_headers(failure)]
     return DispatchAnswer(failure.status if refused else 200, headers, body)

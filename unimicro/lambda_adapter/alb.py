@@ -1,4 +1,4 @@
-"""Application Load Balancer, with multi-value headers on or off.
+"""Application Load Balancer: one class for each setting of the target group's multi-value headers.
 
 https://docs.aws.amazon.com/elasticloadbalancing/latest/application/lambda-functions.html
 """
@@ -16,47 +16,54 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from unimicro.lambda_adapter.events import LambdaCall
-    from unimicro.lambda_adapter.http_events import Query
-    from unimicro.outcome import Failure
     from unimicro.routes.answers import HttpAnswer
     from unimicro.routes.request import HttpRequest
 
 
-class Alb(HttpEvents):
-    """The balancer decodes neither path nor query. A key it does not know makes the answer a 502."""
+def is_alb(event: Mapping[str, Any]) -> bool:
+    """Only a load balancer writes ``elb`` into the context."""
+    return "elb" in (event.get("requestContext") or ())
 
-    def matches(self, event: Mapping[str, Any]) -> bool:
-        return "elb" in (event.get("requestContext") or ()) and "type" not in event
+
+def is_alb_multi(event: Mapping[str, Any]) -> bool:
+    """Multi-value headers are on: the event has them, even when there are none."""
+    return "multiValueHeaders" in event and is_alb(event)
+
+
+class AlbSingle(HttpEvents):
+    """The balancer decodes neither path nor query. A key it does not know makes the answer a 502."""
 
     def request(self, native: LambdaCall) -> HttpRequest:
         event = native.event
-        path = event["path"]
-        if "multiValueHeaders" in event:
-            metadata = Metadata(pairs_of(event["multiValueHeaders"]))
-        else:
-            metadata = single_metadata(event.get("headers"))
+        query = (event.get("queryStringParameters") or {}).items()
+        return self._request(native, single_metadata(event.get("headers")), query)
+
+    def _request(
+        self, native: LambdaCall, metadata: Metadata, query: Iterable[tuple[str, str]]
+    ) -> HttpRequest:
+        path = native.event["path"]
+        query_string = "&".join([f"{name}={value}" for name, value in query])
         return self.build(
-            native, event["httpMethod"], path, parse_path(path), self._query(event), metadata, None
+            native,
+            native.event["httpMethod"],
+            path,
+            parse_path(path),
+            parse_query(query_string, self._max_fields),
+            metadata,
+            None,
         )
 
-    def _query(self, event: Mapping[str, Any]) -> Query | Failure:
-        many = event.get("multiValueQueryStringParameters")
-        pairs = pairs_of(many) if many else (event.get("queryStringParameters") or {}).items()
-        return parse_query("&".join([f"{name}={value}" for name, value in pairs]), self._max_fields)
+    def answer(self, answer: HttpAnswer) -> dict[str, Any]:
+        return {**self._without_headers(answer), "headers": _one_value_each(answer.headers)}
 
-    def answer(self, native: LambdaCall, answer: HttpAnswer) -> dict[str, Any]:
+    def _without_headers(self, answer: HttpAnswer) -> dict[str, Any]:
         body, is_base64 = text_body(answer)
-        sent: dict[str, Any] = {
+        return {
             "statusCode": answer.status,
             "statusDescription": self._descriptions.get(answer.status, str(answer.status)),
             "body": body,
             "isBase64Encoded": is_base64,
         }
-        if isinstance(native.event, dict) and "multiValueHeaders" in native.event:
-            sent["multiValueHeaders"] = grouped(answer.headers)
-        else:
-            sent["headers"] = _single(answer.headers)
-        return sent
 
     @cached_property
     def _descriptions(self) -> dict[int, str]:
@@ -66,8 +73,20 @@ class Alb(HttpEvents):
         return {**known, 499: "499 Client Closed Request"}
 
 
-def _single(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """One value a name. Cookies must not be joined (RFC 6265 §3): each gets a spelling of its own."""
+class AlbMulti(AlbSingle):
+    """With multi-value headers on, both query and headers are lists, and so must the answer's be."""
+
+    def request(self, native: LambdaCall) -> HttpRequest:
+        event = native.event
+        query = pairs_of(event.get("multiValueQueryStringParameters"))
+        return self._request(native, Metadata(pairs_of(event["multiValueHeaders"])), query)
+
+    def answer(self, answer: HttpAnswer) -> dict[str, Any]:
+        return {**self._without_headers(answer), "multiValueHeaders": grouped(answer.headers)}
+
+
+def _one_value_each(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Cookies must not be joined (RFC 6265 §3): each gets a spelling of the name of its own."""
     single: dict[str, str] = {}
     for name, values in grouped(headers).items():
         if name.lower() == "set-cookie":
@@ -79,6 +98,5 @@ def _single(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 def _spelling(index: int) -> str:
     """``set-cookie`` with the letters in upper case that the bits of ``index`` name."""
-    letters = (char.upper() if index >> bit & 1 else char for bit, char in enumerate("setcookie"))
-    text = "".join(letters)
-    return f"{text[:3]}-{text[3:]}"
+    letters = [letter.upper() if index >> bit & 1 else letter for bit, letter in enumerate("setcookie")]
+    return f"{''.join(letters[:3])}-{''.join(letters[3:])}"

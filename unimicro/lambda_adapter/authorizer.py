@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.lambda_adapter.events import EventKind, LambdaCall, no_invocation
+from unimicro.lambda_adapter.events import EventKind, LambdaCall
 from unimicro.outcome import Failure
 from unimicro.pipeline.token import TOKEN_BEARER, accepts_token, bearer
 from unimicro.routes.table import split_path
@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from unimicro.app import App
-    from unimicro.invocation import Invocation
     from unimicro.lambda_adapter.http_v1 import HttpV1
     from unimicro.lambda_adapter.http_v2 import HttpV2
-    from unimicro.outcome import Either
     from unimicro.routes.http import HttpDoor
     from unimicro.routes.request import HttpRequest
     from unimicro.service import Service
@@ -46,43 +44,41 @@ class Arn(NamedTuple):
         return cls(api, stage)
 
 
+def is_authorizer(event: Mapping[str, Any]) -> bool:
+    """Only authorizer events have one of these types."""
+    return event.get("type") in ("TOKEN", "REQUEST")
+
+
 class AuthorizerEvents(EventKind):
     """TOKEN and REQUEST events of payload 1.0 and 2.0. Whatever is missing or malformed denies.
 
     API Gateway keeps a policy for a token and applies it to every method, so a policy names all that the
     token may call: with one service the whole stage; with several the routes of those that accept it, a
-    path parameter being ``*`` (which matches ``/`` too: the pipeline still asks the authorizer of each entry).
-    A simple answer is about the route that was asked for: if answers are cached, ``$context.routeKey`` must be
-    one of the identity sources.
+    path parameter being ``*`` (which matches ``/`` too: the pipeline still asks the entry's authorizer).
+    A simple answer is about the route that was asked for: where answers are cached, ``$context.routeKey``
+    must be one of the identity sources.
     """
 
     def __init__(self, app: App, http: HttpDoor, v1: HttpV1, v2: HttpV2) -> None:
-        super().__init__(app)
+        self.app = app
+        self._is_iam = app.settings.authorizer_response == "iam"
         self._table = http.table
         self._v1 = v1
         self._v2 = v2
         self._services = [(service, accepts_token(service)) for service in app.services]
         self._routes = {service.name: list(self._routes_of(service)) for service in app.services}
 
-    def matches(self, event: Mapping[str, Any]) -> bool:
-        return event.get("type") in ("TOKEN", "REQUEST")
-
-    def decode(self, native: LambdaCall) -> Either[Failure, Invocation]:
-        return no_invocation("authorizer")
-
-    def encode(
-        self, native: LambdaCall, invocation: Invocation | None, outcome: Either[Failure, Any]
-    ) -> dict[str, Any]:
-        """Deny: no invocation comes of these events."""
-        if self._is_simple(native.event):
-            return {"isAuthorized": False}
-        return _policy("Deny", ["*"])
-
     def handle(self, native: LambdaCall) -> dict[str, Any]:
         try:
             return self._answer(native)
         except (AttributeError, KeyError, TypeError, ValueError):
-            return self.refuse(native, Failure("invalid_argument", "malformed", layer="lambda"))
+            return self._deny(native.event)
+
+    def refuse(self, native: LambdaCall, failure: Failure) -> dict[str, Any]:  # noqa: ARG002 - every kind's
+        return self._deny(native.event)
+
+    def _deny(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        return {"isAuthorized": False} if self._is_simple(event) else _policy("Deny", ["*"])
 
     def _answer(self, native: LambdaCall) -> dict[str, Any]:
         event = native.event
@@ -99,7 +95,7 @@ class AuthorizerEvents(EventKind):
         return family.request(native)
 
     def _is_simple(self, event: Mapping[str, Any]) -> bool:
-        return event.get("version") == "2.0" and self.app.settings.authorizer_response == "simple"
+        return event.get("version") == "2.0" and not self._is_iam
 
     def _accepted(self, event: Mapping[str, Any], request: HttpRequest | None, arn: Arn) -> list[str]:
         """Names of the services that accept the token for the stage."""

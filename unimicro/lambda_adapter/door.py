@@ -6,18 +6,19 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from unimicro.frontend import FrontEnd
-from unimicro.lambda_adapter.alb import Alb
-from unimicro.lambda_adapter.authorizer import AuthorizerEvents
-from unimicro.lambda_adapter.direct import DirectInvocation, PluginEvent, UnknownEvent
-from unimicro.lambda_adapter.events import EventKind, LambdaCall
-from unimicro.lambda_adapter.http_v1 import HttpV1
-from unimicro.lambda_adapter.http_v2 import HttpV2
-from unimicro.outcome import Either, Failure
+from unimicro.lambda_adapter.alb import AlbMulti, AlbSingle, is_alb, is_alb_multi
+from unimicro.lambda_adapter.authorizer import AuthorizerEvents, is_authorizer
+from unimicro.lambda_adapter.direct import DirectInvocation, PluginEvent
+from unimicro.lambda_adapter.events import LambdaCall
+from unimicro.lambda_adapter.http_v1 import HttpV1, is_http_v1
+from unimicro.lambda_adapter.http_v2 import HttpV2, is_http_v2
+from unimicro.outcome import Either, Failure, Left, failure_of
 from unimicro.routes.http import HttpDoor
 
 if TYPE_CHECKING:
     from unimicro.app import App
     from unimicro.invocation import Invocation
+    from unimicro.lambda_adapter.events import EventKind, Recogniser
 
 log = logging.getLogger("unimicro")
 
@@ -29,7 +30,7 @@ class LambdaDoor(FrontEnd[LambdaCall, Any]):
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
-        self._unknown = UnknownEvent(app)
+        self._other = DirectInvocation(app)
         self._kinds = _kinds(app)
         self._ready = False
 
@@ -44,7 +45,7 @@ class LambdaDoor(FrontEnd[LambdaCall, Any]):
             The answer that the source of the event expects.
         """
         native = LambdaCall(event, context)
-        kind: EventKind = self._unknown
+        kind: EventKind = self._other
         try:
             kind = self._kind(event)
             if not self._ready:
@@ -57,33 +58,40 @@ class LambdaDoor(FrontEnd[LambdaCall, Any]):
 
     def _kind(self, event: Any) -> EventKind:
         if type(event) is dict:
-            for kind in self._kinds:
-                if kind.matches(event):
+            for matches, kind in self._kinds:
+                if matches(event):
                     return kind
-        return self._unknown
+        return self._other
 
     def handle(self, native: LambdaCall) -> Any:
         return self.handle_event(*native)
 
     def decode(self, native: LambdaCall) -> Either[Failure, Invocation]:
-        return self._kind(native.event).decode(native)
+        kind = self._kind(native.event)
+        if isinstance(kind, FrontEnd):
+            return kind.decode(native)
+        return Left(Failure("unimplemented", "this kind of event calls no operation", layer="lambda"))
 
     def encode(self, native: LambdaCall, invocation: Invocation | None, outcome: Either[Failure, Any]) -> Any:
-        return self._kind(native.event).encode(native, invocation, outcome)
+        kind = self._kind(native.event)
+        if isinstance(kind, FrontEnd):
+            return kind.encode(native, invocation, outcome)
+        return kind.refuse(native, failure_of(outcome))
 
 
-def _kinds(app: App) -> tuple[EventKind, ...]:
-    """Every kind of event, in the order in which they are asked: plugins, HTTP, authorizers, direct calls.
+def _kinds(app: App) -> tuple[tuple[Recogniser, EventKind], ...]:
+    """How each kind of event is recognised and served, in the order in which they are asked.
 
-    A further source of events is a further line here, before direct invocation.
+    A further source of events is a further line here. What none of them recognises is a direct
+    invocation, or refused as unknown.
     """
     http = HttpDoor(app, "lambda")
     v1, v2 = HttpV1(app, http), HttpV2(app, http)
     return (
-        *(PluginEvent(app, matches, respond) for _, matches, respond in app.lambda_events()),
-        v2,
-        v1,
-        Alb(app, http),
-        AuthorizerEvents(app, http, v1, v2),
-        DirectInvocation(app),
+        *((matches, PluginEvent(respond)) for _, matches, respond in app.lambda_events()),
+        (is_http_v2, v2),
+        (is_http_v1, v1),
+        (is_alb_multi, AlbMulti(app, http)),
+        (is_alb, AlbSingle(app, http)),
+        (is_authorizer, AuthorizerEvents(app, http, v1, v2)),
     )

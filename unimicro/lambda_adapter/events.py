@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.frontend import FrontEnd
-from unimicro.outcome import Either, Failure, Left
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from unimicro.app import App
+    from unimicro.outcome import Failure
 
 
 class LambdaCall(NamedTuple):
@@ -24,38 +23,37 @@ class LambdaCall(NamedTuple):
     context: Any
 
 
-class EventKind(FrontEnd[LambdaCall, Any]):
-    """One kind of event: recognises it, and is a small door for it."""
+Recogniser = Callable[[Mapping[str, Any]], bool]
+"""Whether an event is of one kind, told by its shape. Cheap: asked for each event."""
 
-    name = "lambda"
+
+class EventKind(ABC):
+    """Serves the events of one kind."""
 
     @abstractmethod
-    def matches(self, event: Mapping[str, Any]) -> bool:
-        """Whether ``event`` is of this kind, told by its shape. Cheap: asked for each event."""
+    def handle(self, native: LambdaCall) -> Any:
+        """The answer that the source of the event expects."""
 
+    @abstractmethod
     def refuse(self, native: LambdaCall, failure: Failure) -> Any:
-        """The answer, in the shape of this kind, to an event that could not be served."""
-        return self.encode(native, None, Left(failure))
-
-    def request_id(self, context: Any) -> str:
-        """Lambda's id of the call; empty where the context has none."""
-        request_id = getattr(context, "aws_request_id", "")
-        return request_id if isinstance(request_id, str) else ""
-
-    def deadline(self, context: Any) -> float | None:
-        """When the answer must be there, in monotonic seconds: Lambda's own limit less the reserve.
-
-        https://docs.aws.amazon.com/lambda/latest/dg/python-context.html: ``get_remaining_time_in_millis``.
-        """
-        try:
-            remaining = context.get_remaining_time_in_millis()
-        except AttributeError:
-            return None
-        if not isinstance(remaining, int | float):
-            return None
-        return self.app.clock.now() + remaining / 1000 - self.app.settings.deadline_reserve
+        """The answer, in the same shape, to an event that could not be served."""
 
 
-def no_invocation(kind: str) -> Either[Failure, Any]:
-    """What ``decode`` says of events that are answered without calling an operation."""
-    return Left(Failure("unimplemented", f"{kind} events call no operation", layer="lambda"))
+def request_id(context: Any) -> str:
+    """Lambda's id of the call; empty where the context has none."""
+    found = getattr(context, "aws_request_id", "")
+    return found if isinstance(found, str) else ""
+
+
+def deadline(context: Any, app: App) -> float | None:
+    """When the answer must be there, in monotonic seconds: Lambda's own limit less the reserve.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html: ``get_remaining_time_in_millis``.
+    """
+    try:
+        remaining = context.get_remaining_time_in_millis()
+    except AttributeError:
+        return None
+    if not isinstance(remaining, int | float):
+        return None
+    return app.clock.now() + remaining / 1000 - app.settings.deadline_reserve

@@ -9,8 +9,9 @@ import binascii
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+from unimicro.frontend import FrontEnd
 from unimicro.invocation import Metadata
-from unimicro.lambda_adapter.events import EventKind, LambdaCall
+from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline, request_id
 from unimicro.outcome import Either, Failure
 from unimicro.routes.request import HttpRequest, body_too_large, strip_prefix
 from unimicro.routes.table import split_path
@@ -27,8 +28,10 @@ Segments = tuple[str, ...] | Failure
 Query = tuple[tuple[str, str], ...]
 
 
-class HttpEvents(EventKind):
+class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
     """Base of the payload families; they differ in ``request`` and ``answer``."""
+
+    name = "lambda"
 
     def __init__(self, app: App, http: HttpDoor) -> None:
         super().__init__(app)
@@ -46,7 +49,7 @@ class HttpEvents(EventKind):
         """
 
     @abstractmethod
-    def answer(self, native: LambdaCall, answer: HttpAnswer) -> dict[str, Any]:
+    def answer(self, answer: HttpAnswer) -> dict[str, Any]:
         """What the gateway wants back."""
 
     def decode(self, native: LambdaCall) -> Either[Failure, Invocation]:
@@ -55,10 +58,13 @@ class HttpEvents(EventKind):
     def encode(
         self, native: LambdaCall, invocation: Invocation | None, outcome: Either[Failure, Any]
     ) -> dict[str, Any]:
-        return self.answer(native, self._http.encode(self._read(native), invocation, outcome))
+        return self.answer(self._http.encode(self._read(native), invocation, outcome))
 
     def handle(self, native: LambdaCall) -> dict[str, Any]:
-        return self.answer(native, self._http.handle(self._read(native)))
+        return self.answer(self._http.handle(self._read(native)))
+
+    def refuse(self, native: LambdaCall, failure: Failure) -> dict[str, Any]:
+        return self.answer(self._http.handle(HttpRequest("", "", problem=failure, native=native)))
 
     def _read(self, native: LambdaCall) -> HttpRequest:
         try:
@@ -96,8 +102,8 @@ class HttpEvents(EventKind):
             body,
             problem,
             stage if isinstance(stage, str) and stage != "$default" else "",
-            self.deadline(context),
-            self.request_id(context),
+            deadline(context, self.app),
+            request_id(context),
             native,
         )
 

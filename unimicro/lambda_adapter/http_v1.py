@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from unimicro.routes.request import HttpRequest
 
 
+def is_http_v1(event: Mapping[str, Any]) -> bool:
+    """A load balancer's event has the same method and path; an authorizer event has a type."""
+    if "type" in event or "elb" in (event.get("requestContext") or ()):
+        return False
+    return "httpMethod" in event or ("resource" in event and "path" in event)
+
+
 class HttpV1(HttpEvents):
     """A REST API delivers the path percent-encoded, an HTTP API decoded; the query is decoded in both."""
-
-    def matches(self, event: Mapping[str, Any]) -> bool:
-        if "type" in event or "elb" in (event.get("requestContext") or ()):
-            return False
-        return "httpMethod" in event or ("resource" in event and "path" in event)
 
     def request(self, native: LambdaCall) -> HttpRequest:
         event = native.event
@@ -67,7 +69,7 @@ class HttpV1(HttpEvents):
             return malformed_query("Max number of fields exceeded")
         return tuple(pairs)
 
-    def answer(self, native: LambdaCall, answer: HttpAnswer) -> dict[str, Any]:
+    def answer(self, answer: HttpAnswer) -> dict[str, Any]:
         body, is_base64 = text_body(answer)
         return {
             "statusCode": answer.status,

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from unimicro.routes.request import HttpRequest
 
 
+def is_http_v2(event: Mapping[str, Any]) -> bool:
+    """VPC Lattice says 2.0 as well, without ``rawPath``; an authorizer event has a type."""
+    if event.get("version") != "2.0" or "type" in event:
+        return False
+    return "rawPath" in event or "http" in (event.get("requestContext") or ())
+
+
 class HttpV2(HttpEvents):
     """An HTTP API delivers the path decoded, a function URL percent-encoded; the query is encoded in both."""
-
-    def matches(self, event: Mapping[str, Any]) -> bool:
-        # VPC Lattice says 2.0 as well, without rawPath; an authorizer event has a type.
-        if event.get("version") != "2.0" or "type" in event:
-            return False
-        return "rawPath" in event or "http" in (event.get("requestContext") or ())
 
     def request(self, native: LambdaCall) -> HttpRequest:
         event = native.event
@@ -56,7 +57,7 @@ class HttpV2(HttpEvents):
             return strip_prefix(segments, (stage,))  # type: ignore[arg-type]
         return segments
 
-    def answer(self, native: LambdaCall, answer: HttpAnswer) -> dict[str, Any]:
+    def answer(self, answer: HttpAnswer) -> dict[str, Any]:
         headers: dict[str, str] = {}
         cookies: list[str] = []
         spelling: dict[str, str] = {}

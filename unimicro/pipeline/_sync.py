@@ -47,7 +47,7 @@ def run_flow(  # noqa: C901 - one branch for each thing a flow may yield
 ) -> Runner:
     """A layer that steps through the generator and does what it yields."""
 
-    def layer(invocation: Invocation) -> Either[Failure, Any]:
+    def layer(invocation: Invocation) -> Either[Failure, Any]:  # noqa: C901 - as above
         steps = flow(invocation)
         try:
             step = next(steps)
@@ -70,7 +70,9 @@ def run_flow(  # noqa: C901 - one branch for each thing a flow may yield
             outcome = stop.value
             if isinstance(outcome, Either) and (outcome.monoid[1] or isinstance(outcome.monoid[0], Failure)):
                 return outcome
-            wrong = TypeError(f"a flow must return Right(value) or Left(Failure), not a {type(outcome).__name__}")
+            wrong = TypeError(
+                f"a flow must return Right(value) or Left(Failure), not a {type(outcome).__name__}"
+            )
             return Left(unexpected_failure(wrong, invocation, name))
         except Exception as error:
             return Left(unexpected_failure(error, invocation, name))

@@ -44,7 +44,8 @@ def user_stage(function: Callable[..., Any], where: str) -> Stage:
         raise DefinitionError(f"{where}: a stage is a guard or a flow, not {function!r}")
     name = getattr(function, "__name__", type(function).__name__)
     # Of an instance that is called, its method tells the kind.
-    called = function if hasattr(function, "__name__") or isinstance(function, partial) else function.__call__
+    is_object = not hasattr(function, "__name__") and not isinstance(function, partial)
+    called = type(function).__call__ if is_object else function
     if inspect.iscoroutinefunction(called) or inspect.isasyncgenfunction(called):
         raise DefinitionError(
             f"{where}: stage {name} is async; a guard is a plain function, and a flow (a generator)"

@@ -30,7 +30,7 @@ def kept_loop() -> asyncio.AbstractEventLoop:
 
 def _forget() -> None:
     """A forked child has the loop but not its thread."""
-    global _loop, _lock  # noqa: PLW0603 - see kept_loop
+    global _loop, _lock
     _loop, _lock = None, threading.Lock()
 
 

@@ -93,8 +93,14 @@ def _response(operation: Operation, response: Response) -> tuple[int, list[tuple
     return response.status, headers, body
 
 
-def _is_field(name: str, value: str) -> bool:
-    return bool(_HEADER_NAME.fullmatch(name) and _HEADER_VALUE.fullmatch(value))
+def _is_field(name: object, value: object) -> bool:
+    """Nothing that could end the field and begin another (CR, LF), or that no server can send."""
+    return bool(
+        isinstance(name, str)
+        and isinstance(value, str)
+        and _HEADER_NAME.fullmatch(name)
+        and _HEADER_VALUE.fullmatch(value)
+    )
 
 
 def _encoded(operation: Operation, value: Any) -> tuple[str, bytes]:
@@ -125,15 +131,20 @@ def _failed(
 def _problem(
     failure: Failure, request: HttpRequest, invocation: Invocation | None
 ) -> tuple[int, list[tuple[str, str]], bytes]:
-    # A refusal stays a refusal: a header of it that HTTP does not allow is left out.
-    given = [(name, value) for name, value in (failure.headers or {}).items() if _is_field(name, value)]
-    headers = [("Content-Type", PROBLEM), *given]
-    if failure.status == 401 and not (failure.headers or {}).get("WWW-Authenticate"):
+    headers = [("Content-Type", PROBLEM), *failure_headers(failure)]
+    trace = invocation.trace if invocation is not None else None
+    return failure.status, headers, problem_json(failure, request.path, trace.trace_id if trace else "")
+
+
+def failure_headers(failure: Failure) -> list[tuple[str, str]]:
+    """The failure's own headers, and those that its status asks for (RFC 9110 §11.6.1, §10.2.3)."""
+    own = (failure.headers or {}).items()
+    headers = [(name, value) for name, value in own if _is_field(name, value)]
+    if failure.status == 401 and not any(name.lower() == "www-authenticate" for name, _ in headers):
         headers.append(("WWW-Authenticate", "Bearer"))
     if failure.status in (429, 503):
         headers.append(("Retry-After", str(max(1, math.ceil(failure.retry_after or 0)))))
-    trace = invocation.trace if invocation is not None else None
-    return failure.status, headers, problem_json(failure, request.path, trace.trace_id if trace else "")
+    return headers
 
 
 def problem_json(failure: Failure, instance: str = "", trace_id: str = "") -> bytes:

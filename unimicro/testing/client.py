@@ -87,7 +87,10 @@ class HttpClient:
         elif isinstance(data, str | bytes):
             body, content_type = data.encode(errors=ANY) if isinstance(data, str) else data, ""
         elif data is not None:
-            body, content_type = urlencode(data, doseq=True, errors=ANY).encode(), "application/x-www-form-urlencoded"
+            body, content_type = (
+                urlencode(data, doseq=True, errors=ANY).encode(),
+                "application/x-www-form-urlencoded",
+            )
         if body and content_type and "content-type" not in names:
             fields["content-type"] = content_type
         return _result(self._door.handle(self._request(method, path, query, fields, body)))
