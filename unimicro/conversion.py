@@ -94,14 +94,15 @@ def _typed(annotation: Any, text: bool) -> Converter:
 
     def typed(value: Any) -> Any:
         try:
-            converted = convert(value, annotation, strict=strict, dec_hook=_load_model)
+            converted = convert(value, annotation, strict=strict, str_keys=True, dec_hook=_load_model)
             if defaults:
                 _complete(converted, defaults)
             return converted
         except invalid as error:
-            message, _, path = str(error).partition(" - at `$")
+            message, _, place = str(error).partition(" - at ")
             message = message.replace("`", "")
-            raise ConversionError(message[:1].lower() + message[1:], path.rstrip("`")) from error
+            path = place.partition("`$")[2].rstrip("`")
+            raise ConversionError(message[:1].lower() + message[1:], path) from error
         except RecursionError as error:
             raise ConversionError("nested too deeply") from error
 

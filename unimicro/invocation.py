@@ -37,11 +37,10 @@ class Metadata(Mapping[str, str]):
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         self._repeated: dict[str, tuple[str, ...]] = {}
-        if type(fields) is dict:
-            self._joined = {name.lower(): value for name, value in fields.items()}
-            if len(self._joined) == len(fields):
-                return
-        self._joined: dict[str, str] = {}
+        if type(fields) is dict and _are_lower_case(fields):
+            self._joined: dict[str, str] = fields.copy()
+            return
+        self._joined = {}
         pairs = fields.items() if isinstance(fields, Mapping) else fields
         for field, value in pairs:
             name = field.lower()
@@ -91,6 +90,12 @@ class Metadata(Mapping[str, str]):
     def __repr__(self) -> str:
         # Values may be credentials: names only.
         return f"Metadata({', '.join(self._joined)})"
+
+
+def _are_lower_case(names: Iterable[str]) -> bool:
+    """As most gateways send them. One look at all of them: this runs for each request."""
+    text = "".join(names)
+    return text == text.lower()
 
 
 NO_METADATA = Metadata()

@@ -126,7 +126,7 @@ class Binding:
 
 
 def _bind(method: F, trigger: Http | Event | Every, options: EntryOptions) -> F:
-    if not callable(method):
+    if not callable(method) or isinstance(method, staticmethod):
         raise DefinitionError(f"decorate a method, not {method!r}")
     method.__dict__.setdefault(BINDINGS, []).append(Binding(trigger, options))
     return method

@@ -292,6 +292,12 @@ class Binder:
         self._positional = tuple(p for p in signature.parameters if p.positional)
         self._reads_body = reads_body
         self._max_fields = max_fields
+        in_path = frozenset(path_names)
+        # Nothing but the path has to be looked at while there is neither query nor body.
+        self._path_suffices = not self._headers and all(
+            p.name in in_path or not p.required for p in signature.parameters
+        )
+        self._from_path = tuple((p.name, p.from_text) for p in self._path)
 
     def guard(self, invocation: Invocation) -> Either[Failure, Invocation]:
         """The stage that fills ``invocation.arguments``."""
@@ -305,6 +311,12 @@ class Binder:
         return Right(invocation.with_arguments(bound))  # type: ignore[arg-type]
 
     def _bind_http(self, payload: HttpPayload, metadata: Metadata) -> dict[str, Any] | Failure:
+        if self._path_suffices and not payload.query and not self._reads_body:
+            try:
+                pairs = zip(self._from_path, payload.path, strict=True)
+                return {name: convert(value) for (name, convert), value in pairs}
+            except ConversionError:
+                pass  # the long way names what is wrong
         found = _Found(self._rest)
         for parameter, value in zip(self._path, payload.path, strict=True):
             found.take(parameter, value, parameter.from_text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.conversion import strip_annotated, type_name
@@ -94,9 +95,14 @@ def as_data(route: Route) -> dict[str, Any]:
 def _parameter_data(parameter: Parameter) -> dict[str, Any]:
     data = {"name": parameter.name, "type": _shown(parameter.annotation), "required": parameter.required}
     if not parameter.required:
-        plain = parameter.default is None or isinstance(parameter.default, str | int | float)
-        data["default"] = parameter.default if plain else repr(parameter.default)
+        default = parameter.default
+        plain = default is None or isinstance(default, str | int) or _is_finite(default)
+        data["default"] = default if plain else repr(default)
     return data
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float) and isfinite(value)
 
 
 def table(rows: Sequence[tuple[str, ...]]) -> list[str]:

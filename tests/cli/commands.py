@@ -29,7 +29,7 @@ class Orders(Service):
 
     @entry("GET", "/orders/{order_id}")
     def place(self, order_id: str, *, quantity: int = 1) -> Order:
-        """Place an order.
+        """Place one.
 
         It is not paid yet.
         """

@@ -44,8 +44,13 @@ class Server(NamedTuple):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+    def request(self, method: str, path: str, body: bytes | None = None, /, **headers: str) -> Answer:
+        return self._request(method, path, body, headers, timeout=10)
+
+    def _request(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], timeout: float
+    ) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request(method, path, body, headers)
             response = connection.getresponse()
@@ -57,7 +62,8 @@ class Server(NamedTuple):
     def answers(self, body: bytes) -> bool:
         """Whether ``GET /`` is answered with ``body`` now."""
         try:
-            return self.request("GET", "/").body == body
+            # A reloader keeps the socket while no server stands behind it: do not wait for one.
+            return self._request("GET", "/", None, {}, timeout=0.5).body == body
         except (OSError, http.client.HTTPException):
             return False
 
@@ -69,10 +75,25 @@ class Server(NamedTuple):
 
 def until(condition: Callable[[], bool], what: str) -> None:
     """Wait for ``condition``, at most ``LIMIT`` seconds."""
-    end = time.monotonic() + LIMIT
+    assert _within(LIMIT, condition), f"timed out: {what}"
+
+
+def becomes(change: Callable[[], object], condition: Callable[[], bool]) -> None:
+    """Make a change until it shows: a reloader overlooks one made while it restarts."""
+    for seconds in (1.5, 4.0, 8.0):
+        change()
+        if _within(seconds, condition):
+            return
+    raise AssertionError("the change never showed")
+
+
+def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"timed out: {what}"
+        if time.monotonic() > end:
+            return False
         time.sleep(0.02)
+    return True
 
 
 def environment() -> dict[str, str]:

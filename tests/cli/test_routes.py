@@ -9,8 +9,7 @@ EXPECTED = [
     "POST /any orders.post_any(**kwargs) -> Any protected",
     "POST /crash orders.post_crash() -> str protected",
     "GET /greeting orders.get_greeting() -> str open",
-    "GET /orders/{order_id} orders.place(order_id: str, *, quantity: int = 1) -> Order protected"
-    " Place an order.",
+    "GET /orders/{order_id} orders.place(order_id: str, *, quantity: int = 1) -> Order protected Place one.",
     "GET /raw orders.get_raw() -> bytes protected",
     "EVENT payments settled orders.on_settled(amount: float) -> None internal Money came in.",
     "EVERY 30 s orders.sweep() -> None internal Clean up.",
@@ -43,7 +42,7 @@ def test_json_gives_the_parameters_with_their_types(folder):
             {"name": "quantity", "type": "int", "required": False, "default": 1},
         ],
         "returns": "Order",
-        "documentation": "Place an order.",
+        "documentation": "Place one.",
         "open": False,
     }
     assert [route["operation"] for route in routes if route["open"]] == ["orders.get_greeting"]

@@ -8,9 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from unimicro_cli.banner import show_banner
+from unimicro_cli.serving import Serving
+from unimicro_cli.target import find_app, parse_target
 
 from tests.cli.commands import ORDERS, run, write
-from tests.cli.servers import UNIMICRO, environment, serving, until
+from tests.cli.servers import UNIMICRO, becomes, environment, serving, until
 
 DOORS = ["fastapi", "flask"]
 PLAIN = ORDERS.replace("from __future__ import annotations\n", "")
@@ -77,7 +80,7 @@ def test_curl_sees_what_the_first_page_promises(tmp_path, door):
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_services_and_ends_the_server_with_0(tmp_path, door, number):
-    hooks = "\nclass Warm(Orders):\n    def stop(self):\n        print('stopped', flush=True)\napp = App(Warm())\n"
+    hooks = "\nclass Warm(Orders):\n    def stop(self): print('stopped', flush=True)\napp = App(Warm())\n"
     write(tmp_path, "shop.py", PLAIN + hooks)
     with serving(tmp_path, "shop", "--door", door, cwd=tmp_path) as server:
         server.request("GET", "/greeting")
@@ -86,11 +89,20 @@ def test_a_signal_stops_the_services_and_ends_the_server_with_0(tmp_path, door, 
     assert "Traceback" not in server.stderr.read_text()
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_the_banner_says_stage_door_url_routes_and_kind_of_server(tmp_path, door):
-    write(tmp_path, "shop.py")
-    with serving(tmp_path, "shop", "--door", door, "--stage", "acceptance", cwd=tmp_path) as server:
-        text = server.stdout.read_text()
+@pytest.fixture(scope="module", params=DOORS)
+def shop(request, tmp_path_factory):
+    """A server of the shop, and its door; the token is that of ``.env.acceptance``."""
+    folder = tmp_path_factory.mktemp("shop")
+    write(folder, "shop.py")
+    write(folder, ".env.acceptance", "TOKEN=t\n")
+    options = ("--door", request.param, "--stage", "acceptance")
+    with serving(folder, "shop", *options, cwd=folder) as server:
+        yield server, request.param
+
+
+def test_the_banner_says_stage_door_url_routes_and_kind_of_server(shop):
+    server, door = shop
+    text = server.stdout.read_text()
     assert "serves shop:app" in text
     assert "  stage  acceptance\n" in text
     assert f"  door   {door} (" in text
@@ -100,16 +112,13 @@ def test_the_banner_says_stage_door_url_routes_and_kind_of_server(tmp_path, door
     assert ["GET", "/greeting", "orders.get_greeting", "open"] in lines
     assert ("development server" in text) == (door == "flask")
     assert "one process, no TLS" in text or "One process, no TLS" in text
-    assert "WARNING" not in server.stderr.read_text()
+    assert "not a loopback address" not in server.stderr.read_text()
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_an_unexpected_error_is_logged_with_its_traceback_and_not_sent(tmp_path, door):
-    write(tmp_path, "shop.py")
-    write(tmp_path, ".env", "TOKEN=t\n")
-    with serving(tmp_path, "shop", "--door", door, cwd=tmp_path) as server:
-        answer = server.request("POST", "/crash", Authorization="t")
-        until(lambda: "a secret detail" in server.stderr.read_text(), "the log")
+def test_an_unexpected_error_is_logged_with_its_traceback_and_not_sent(shop):
+    server, _ = shop
+    answer = server.request("POST", "/crash", Authorization="t")
+    until(lambda: "a secret detail" in server.stderr.read_text(), "the log")
     assert answer.status == 500
     assert b"secret" not in answer.body
     assert "ERROR unimicro: orders.post_crash failed unexpectedly" in server.stderr.read_text()
@@ -135,12 +144,10 @@ def test_reload_serves_the_changed_file_and_outlives_a_broken_one(tmp_path, door
     hello("one")
     with serving(tmp_path, "hello.py", "--reload", "--door", door, cwd=tmp_path) as server:
         assert server.answers(b"one\n")
-        hello("another")
-        until(lambda: server.answers(b"another\n"), "the change")
-        write(tmp_path, "hello.py", "1 / 0\n")
-        until(lambda: "ZeroDivisionError" in server.stderr.read_text(), "the error")
-        hello("repaired")
-        until(lambda: server.answers(b"repaired\n"), "the repair")
+        becomes(lambda: hello("another"), lambda: server.answers(b"another\n"))
+        broken = lambda: "ZeroDivisionError" in server.stderr.read_text()  # noqa: E731
+        becomes(lambda: write(tmp_path, "hello.py", "1 / 0\n"), broken)
+        becomes(lambda: hello("repaired"), lambda: server.answers(b"repaired\n"))
         assert server.end() == 0
     assert "unimicro_cli" not in server.stderr.read_text()
 
@@ -216,3 +223,21 @@ def test_routes_of_the_examples_are_listed_by_the_real_command():
         command, cwd=root, env=environment(), capture_output=True, text=True, timeout=30, check=False
     )
     assert [route["operation"] for route in json.loads(done.stdout)] == ["first.get", "first.post"]
+
+
+@pytest.mark.parametrize(
+    ("host", "warned"),
+    [
+        ("0.0.0.0", True),
+        ("::", True),
+        ("shop.example", True),
+        ("127.0.0.2", False),
+        ("::1", False),
+        ("localhost", False),
+    ],
+)
+def test_an_address_that_others_can_reach_is_warned_of(folder, capsys, host, warned):
+    write(folder, "shop.py")
+    target = parse_target("shop")
+    show_banner(find_app(target), Serving(target, "fastapi", host, 5000, False, 1), 5000)
+    assert (f"WARNING: {host} is not a loopback address" in capsys.readouterr().err) is warned

@@ -84,7 +84,8 @@ def compile_sync(operation: Operation, stages: Sequence[Stage], clock: Clock) ->
 
     bottom = _sync.run_method(operation, sync_invoke(operation, clock), clock)
     run_flow = partial(_sync.run_flow, clock=clock, perform=sync_perform)
-    return _wrap(stages, bottom, _sync.run_guards, run_flow)
+    inlined = [s if s.inline is None else s._replace(run=s.inline, is_flow=False) for s in stages]
+    return _wrap(inlined, bottom, _sync.run_guards, run_flow)
 
 
 def compile_async(operation: Operation, stages: Sequence[Stage], clock: Clock, threads: Executor) -> Any:

@@ -58,12 +58,14 @@ class Stage(NamedTuple):
         order: Its place; lower runs first. See ``ORDER``.
         run: The guard or the flow.
         is_flow: Decided once, at assembly.
+        inline: The same as a guard, for the sync driver, where a flow that only blocks is not needed.
     """
 
     name: str
     order: int
     run: Guard | Flow
     is_flow: bool
+    inline: Guard | None = None
 
 
 ORDER = {"deadline": 10, "auth": 20, "arguments": 30, "user": 40, "retry": 50, "breaker": 60}

@@ -51,7 +51,7 @@ class Token(Policy):
         if inspect.iscoroutinefunction(service.token_authorizer):
             return Stage(self.name, ORDER["auth"], partial(check.flow, Await), is_flow=True)
         if overridden and self.blocking:
-            return Stage(self.name, ORDER["auth"], partial(check.flow, Do), is_flow=True)
+            return Stage(self.name, ORDER["auth"], partial(check.flow, Do), is_flow=True, inline=check.guard)
         return Stage(self.name, ORDER["auth"], check.guard, is_flow=False)
 
 

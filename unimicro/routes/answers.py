@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.conversion import plain_to_json
@@ -112,6 +113,7 @@ def _encoded(operation: Operation, value: Any) -> tuple[str, bytes]:
     return declared or JSON, operation.encode_json(value)
 
 
+@lru_cache(maxsize=256)
 def _with_charset(content_type: str) -> str:
     textual = content_type.startswith("text/") and "charset" not in content_type.lower()
     return f"{content_type}; charset=utf-8" if textual else content_type
@@ -228,6 +230,7 @@ def _finish(
     return HttpAnswer(status, headers, b"" if request.method == "HEAD" else body, length, is_text)
 
 
+@lru_cache(maxsize=256)
 def is_textual(content_type: str) -> bool:
     """Whether a body of that type can be sent as a string."""
     media = content_type.partition(";")[0].strip().lower()

@@ -96,9 +96,16 @@ def raw_path(environ: WSGIEnvironment) -> str:
         raw = target.partition("?")[0] if target.startswith("/") else urlsplit(target).path
         mounted = quote(environ.get("SCRIPT_NAME", "").encode("latin-1", "replace"), safe=SAFE)
         below = raw.removeprefix(mounted)
-        if unquote_to_bytes(below.encode("latin-1", "replace")) == decoded:
+        if _same_path(unquote_to_bytes(below.encode("latin-1", "replace")), decoded):
             return below
     return quote(decoded, safe=SAFE.replace("%", ""))
+
+
+def _same_path(one: bytes, other: bytes) -> bool:
+    """Servers differ in what they make of leading slashes and of octets that are not UTF-8."""
+    if one == other:
+        return True
+    return one.decode("utf-8", "replace").lstrip("/") == other.decode("utf-8", "replace").lstrip("/")
 
 
 def _metadata(environ: WSGIEnvironment) -> Metadata:
@@ -116,7 +123,9 @@ def _metadata(environ: WSGIEnvironment) -> Metadata:
 def _read_body(environ: WSGIEnvironment, limit: int) -> tuple[bytes, Failure | None]:
     """The body, or 413 before more than ``limit`` bytes are read."""
     try:
-        return get_input_stream(environ, max_content_length=limit).read(), None
+        # One byte more: at its maximum werkzeug's stream ends as if the body did.
+        body = get_input_stream(environ, max_content_length=limit + 1).read()
+        return (b"", body_too_large(limit)) if len(body) > limit else (body, None)
     except RequestEntityTooLarge:
         return b"", body_too_large(limit)
     except (ClientDisconnected, OSError):

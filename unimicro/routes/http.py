@@ -52,7 +52,9 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
         return answer_of(native, operation, invocation, outcome, self.app.settings.gzip_min_bytes)
 
     def handle(self, native: HttpRequest) -> HttpAnswer:
-        return self._options(native) or super().handle(native)
+        if native.method == "OPTIONS":
+            return self._options(native) or super().handle(native)
+        return super().handle(native)
 
     async def ahandle(self, native: HttpRequest) -> HttpAnswer:
         return self._options(native) or await super().ahandle(native)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import printable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -104,9 +105,11 @@ class HttpClient:
         body: bytes,
     ) -> HttpRequest:
         path, _, query_string = path.partition("?")
+        query_string = quote(query_string, safe=printable, errors=ANY)
         raw_path = quote(path, safe="/%:@!$&'()*+,;=~", errors=ANY)
         if query:
-            query_string = query if isinstance(query, str) else urlencode(query, doseq=True, errors=ANY)
+            text = query if isinstance(query, str) else urlencode(query, doseq=True, errors=ANY)
+            query_string = quote(text, safe=printable, errors=ANY)
         segments, pairs, problem = parse_target(
             raw_path, query_string, base_path=self._settings.base_path, max_fields=self._settings.max_fields
         )
