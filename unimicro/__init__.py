@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from unimicro.app import App as App
     from unimicro.forms import Upload as Upload
     from unimicro.frontend import FrontEnd as FrontEnd
+    from unimicro.invocation import CallPayload as CallPayload
+    from unimicro.invocation import HttpPayload as HttpPayload
     from unimicro.invocation import Invocation as Invocation
+    from unimicro.invocation import Metadata as Metadata
     from unimicro.invocation import Principal as Principal
     from unimicro.invocation import current_invocation as current_invocation
     from unimicro.outcome import Failure as Failure
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from unimicro.pipeline.stages import Pause as Pause
     from unimicro.pipeline.token import Token as Token
     from unimicro.plugins.hookspecs import hookimpl as hookimpl
+    from unimicro.routes.json_door import JsonDoor as JsonDoor
     from unimicro.service import Cors as Cors
     from unimicro.service import Service as Service
     from unimicro.service import entry as entry
@@ -48,14 +52,18 @@ _NAMES = {
     "Await": "unimicro.pipeline.stages",
     "Body": "unimicro.signature",
     "Breaker": "unimicro.pipeline.breaker",
+    "CallPayload": "unimicro.invocation",
     "Cors": "unimicro.service",
     "Deadline": "unimicro.pipeline.deadline",
     "Do": "unimicro.pipeline.stages",
     "Failure": "unimicro.outcome",
     "FrontEnd": "unimicro.frontend",
     "Header": "unimicro.signature",
+    "HttpPayload": "unimicro.invocation",
     "Invocation": "unimicro.invocation",
+    "JsonDoor": "unimicro.routes.json_door",
     "Left": "unimicro.outcome",
+    "Metadata": "unimicro.invocation",
     "Outcome": "unimicro.outcome",
     "Path": "unimicro.signature",
     "Pause": "unimicro.pipeline.stages",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
 from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
 from unimicro.config import load_settings
 from unimicro.errors import ConfigurationError, DefinitionError, nearest
 from unimicro.invocation import CallPayload, Invocation, Principal, current_invocation, new_id
+from unimicro.lifecycle import Lifecycle
 from unimicro.operation import Operation, operations_of
 from unimicro.outcome import Either, Failure, Left, Response, Right
 from unimicro.pipeline.clock import SystemClock
@@ -79,7 +80,8 @@ class App:
             operation.name: self._stages_of(operation, assembly) for operation in self.operations.values()
         }
         self._doors: dict[str, FrontEnd[Any, Any]] = {}
-        self._started = False
+        self._lifecycle = Lifecycle(self.services, self._doors)
+        self._making_door = RLock()
         if self._plugins is not None:
             self._plugins.call("unimicro_assembled", app=self)
 
@@ -207,10 +209,13 @@ class App:
         Raises:
             ConfigurationError: There is no such door, or what it needs is not installed.
         """
-        if name not in self._doors:
-            door = self._door_factory(name)(self)
-            door.setup()
-            self._doors[name] = door
+        with self._making_door:
+            if name not in self._doors:
+                door = self._door_factory(name)(self)
+                door.setup()
+                self._doors[name] = door
+                if self._lifecycle.started:
+                    door.start()
         return self._doors[name]
 
     def _door_factory(self, name: str) -> Any:
@@ -223,7 +228,7 @@ class App:
         factory = self._plugins.find_door(name)
         if factory is None:
             raise ConfigurationError(
-                f"there is no door {name!r}{nearest(name, [*builtin.DOORS, *self._plugins.doors])}"
+                f"there is no door {name!r}{nearest(name, [*builtin.DOORS, *self._plugins.door_names()])}"
             )
         return factory
 
@@ -276,43 +281,19 @@ class App:
 
     def start(self) -> None:
         """Set up the services and start the doors made so far. A second call does nothing."""
-        if self._started:
-            return
-        self._started = True
-        for service in self.services:
-            _finish(service.setup())
-        for door in self._doors.values():
-            door.start()
+        self._lifecycle.start()
 
     def stop(self) -> None:
         """Stop the doors, then the services, in reverse order."""
-        if not self._started:
-            return
-        self._started = False
-        for door in reversed(self._doors.values()):
-            door.stop()
-        for service in reversed(self.services):
-            _finish(service.stop())
+        self._lifecycle.stop()
 
     async def astart(self) -> None:
         """``start`` on the running event loop: an async ``setup`` is awaited on it."""
-        if self._started:
-            return
-        self._started = True
-        for service in self.services:
-            await _afinish(service.setup())
-        for door in self._doors.values():
-            door.start()
+        await self._lifecycle.astart()
 
     async def astop(self) -> None:
         """``stop`` on the running event loop."""
-        if not self._started:
-            return
-        self._started = False
-        for door in reversed(self._doors.values()):
-            door.stop()
-        for service in reversed(self.services):
-            await _afinish(service.stop())
+        await self._lifecycle.astop()
 
     def kill(self) -> None:
         """Stop without waiting for work in flight."""
@@ -378,18 +359,3 @@ def _unknown(operation: str) -> Either[Failure, Any]:
 
 def _body_only(outcome: Either[Failure, Any]) -> Either[Failure, Any]:
     return Right(outcome.value.body) if type(outcome.value) is Response else outcome
-
-
-def _finish(result: Any) -> None:
-    if inspect.isawaitable(result):
-        from unimicro.pipeline.loop import run_on_loop
-
-        async def awaited() -> None:
-            await result
-
-        run_on_loop(awaited())
-
-
-async def _afinish(result: Any) -> None:
-    if inspect.isawaitable(result):
-        await result

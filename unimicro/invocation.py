@@ -181,11 +181,11 @@ class Invocation(_Fields):
 
     def with_arguments(self, arguments: Mapping[str, Any]) -> Invocation:
         """A copy with the validated arguments."""
-        return _new(Invocation, (*self[:2], arguments, *self[3:]))
+        return _new(Invocation, self[:2] + (arguments,) + self[3:])  # noqa: RUF005 - a third quicker
 
     def with_principal(self, principal: Principal) -> Invocation:
         """A copy made on behalf of ``principal``."""
-        return _new(Invocation, (*self[:4], principal, *self[5:]))
+        return _new(Invocation, self[:4] + (principal,) + self[5:])  # noqa: RUF005 - as above
 
     def with_deadline(self, deadline: float) -> Invocation:
         """A copy that must be answered by ``deadline`` (monotonic seconds)."""
@@ -320,6 +320,9 @@ def parse_traceparent(metadata: Metadata) -> TraceContext | None:
 
 def parse_idempotency_key(metadata: Metadata) -> str | None:
     """``Idempotency-Key``: a quoted string (draft-ietf-httpapi-idempotency-key), bare accepted."""
-    value = metadata.get("idempotency-key", "").strip()
+    value = metadata.get("idempotency-key")
+    if value is None:
+        return None
+    value = value.strip()
     quoted = len(value) >= 2 and value[0] == value[-1] == '"'
     return (value[1:-1] if quoted else value) or None

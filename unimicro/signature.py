@@ -313,8 +313,10 @@ class Binder:
     def _bind_http(self, payload: HttpPayload, metadata: Metadata) -> dict[str, Any] | Failure:
         if self._path_suffices and not payload.query and not self._reads_body:
             try:
-                pairs = zip(self._from_path, payload.path, strict=True)
-                return {name: convert(value) for (name, convert), value in pairs}
+                arguments = {}
+                for (name, convert), value in zip(self._from_path, payload.path, strict=True):
+                    arguments[name] = convert(value)
+                return arguments
             except ConversionError:
                 pass  # the long way names what is wrong
         found = _Found(self._rest)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unimicro.conversion import from_json
+from unimicro.conversion import from_json, to_json
 from unimicro.errors import require
 from unimicro.outcome import Either, Failure, Left, Right
 
@@ -55,11 +55,10 @@ def call_remote(
     service, dot, method = operation.rpartition(".")
     if not dot:
         raise click.UsageError(f"{operation!r} is no operation; write service.method.")
-    request = {"method": f"app:{service}:{method}", "args": [], "kwargs": dict(arguments)}
-    headers = {} if token is None else {"Authorization": token}
+    body = _body({"method": f"app:{service}:{method}", "args": [], "kwargs": dict(arguments)})
     address = f"{url.rstrip('/')}/invoke"
     try:
-        reply = httpx.post(address, json=request, headers=headers, timeout=timeout)
+        reply = httpx.post(address, content=body, headers=_headers(token), timeout=timeout)
     except httpx.TimeoutException as error:
         raise Unreachable(f"{url} did not answer within {timeout:g} s") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
@@ -67,6 +66,23 @@ def call_remote(
     except httpx.TransportError as error:
         raise Unreachable(f"cannot reach {url}: {error}") from error
     return _outcome(reply, address)
+
+
+def _body(request: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(request)
+    except ValueError as error:
+        raise click.UsageError(f"an argument is no Unicode text: {error}") from error
+
+
+def _headers(token: str | None) -> dict[str, str]:
+    headers = {"Content-Type": "application/json"}
+    if token is not None:
+        # Refused here because httpx would quote the token in its error.
+        if not (token.isascii() and token.isprintable()):
+            raise click.UsageError("the token has characters that a header cannot carry.")
+        headers["Authorization"] = token
+    return headers
 
 
 def _outcome(reply: httpx.Response, address: str) -> Either[Failure, Any]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -97,8 +101,17 @@ def _within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """This process's, without what would change an app."""
-    return {k: v for k, v in os.environ.items() if not k.startswith("UNIMICRO_") and k != "TOKEN"}
+    """This process's, without what would change an app, and with a bytecode cache of the tests' own."""
+    out = ("TOKEN", "PYTHONDONTWRITEBYTECODE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("UNIMICRO_") and k not in out}
+    return kept | {"PYTHONPYCACHEPREFIX": _bytecode()}
+
+
+@cache
+def _bytecode() -> str:
+    folder = tempfile.mkdtemp(prefix="unimicro-pyc-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 @contextmanager

@@ -118,8 +118,24 @@ def test_a_server_that_does_not_answer_is_exit_code_3(folder):
     assert result.stderr == f"Error: {url} did not answer within 0.05 s\n"
 
 
-@pytest.mark.parametrize("arguments", [("place",), ("a.b",)])
-def test_a_malformed_address_or_name_is_a_usage_error(folder, arguments):
-    result = run("call", *arguments, "--url", "ftp://example")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("place", "--url", "http://127.0.0.1:1"), "'place' is no operation; write service.method."),
+        (("a.b", "--url", "ftp://127.0.0.1"), "--url 'ftp://127.0.0.1': "),
+        (("a.b", "--url", "127.0.0.1:5000"), "--url '127.0.0.1:5000': "),
+        (("a.b", "x=\udcff", "--url", "http://127.0.0.1:1"), "an argument is no Unicode text"),
+    ],
+)
+def test_what_cannot_be_sent_is_a_usage_error(folder, arguments, message):
+    result = run("call", *arguments)
     assert result.exit_code == 2
-    assert "Traceback" not in result.stderr
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("token", ["sesame\n", "sésame"])
+def test_a_token_that_no_header_can_carry_is_refused_and_not_shown(folder, token):
+    result = run("call", "a.b", "--url", "http://127.0.0.1:1", "--token", token)
+    assert result.exit_code == 2
+    assert "the token has characters that a header cannot carry" in result.stderr
+    assert "same" not in result.stderr

@@ -42,9 +42,7 @@ class FastApiServer(HttpDoor):
     def __init__(self, app: App) -> None:
         super().__init__(app)
         if self.table.allowed((INVOKE[1:],)):
-            raise DefinitionError(
-                f"{INVOKE} is the dispatch endpoint of this door: give that entry another path"
-            )
+            raise DefinitionError(f"{INVOKE} is this door's dispatch endpoint: give that entry another path")
         self.dispatch = DispatchDoor(app)
         self.fastapi = self._fastapi()
         self.native = Server(self)

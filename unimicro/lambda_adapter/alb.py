@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from unimicro.invocation import Metadata
+from unimicro.lambda_adapter.events import request_context
 from unimicro.lambda_adapter.http_events import HttpEvents, grouped, pairs_of, single_metadata, text_body
 from unimicro.routes.request import parse_path, parse_query
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def is_alb(event: Mapping[str, Any]) -> bool:
     """Only a load balancer writes ``elb`` into the context."""
-    return "elb" in (event.get("requestContext") or ())
+    return "elb" in request_context(event)
 
 
 def is_alb_multi(event: Mapping[str, Any]) -> bool:

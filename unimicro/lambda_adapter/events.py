@@ -39,6 +39,12 @@ class EventKind(ABC):
         """The answer, in the same shape, to an event that could not be served."""
 
 
+def request_context(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the gateway says about a request; empty where an event has nothing of the kind."""
+    found = event.get("requestContext")
+    return found if isinstance(found, dict) else {}
+
+
 def request_id(context: Any) -> str:
     """Lambda's id of the call; empty where the context has none."""
     found = getattr(context, "aws_request_id", "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unimicro.invocation import Metadata
+from unimicro.lambda_adapter.events import request_context
 from unimicro.lambda_adapter.http_events import (
     HttpEvents,
     grouped,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 def is_http_v1(event: Mapping[str, Any]) -> bool:
     """A load balancer's event has the same method and path; an authorizer event has a type."""
-    if "type" in event or "elb" in (event.get("requestContext") or ()):
+    if "type" in event or "elb" in request_context(event):
         return False
     return "httpMethod" in event or ("resource" in event and "path" in event)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unimicro.invocation import Metadata
+from unimicro.lambda_adapter.events import request_context
 from unimicro.lambda_adapter.http_events import HttpEvents, require_text, text_body
 from unimicro.routes.request import parse_path, parse_query, strip_prefix
 from unimicro.routes.table import split_path
@@ -26,7 +27,7 @@ def is_http_v2(event: Mapping[str, Any]) -> bool:
     """VPC Lattice says 2.0 as well, without ``rawPath``; an authorizer event has a type."""
     if event.get("version") != "2.0" or "type" in event:
         return False
-    return "rawPath" in event or "http" in (event.get("requestContext") or ())
+    return "rawPath" in event or "http" in request_context(event)
 
 
 class HttpV2(HttpEvents):
@@ -48,13 +49,14 @@ class HttpV2(HttpEvents):
             stage,
         )
 
-    def _segments(self, path: str, stage: object, gateway: Mapping[str, Any]) -> Segments:
+    def _segments(self, path: str, stage: Any, gateway: Mapping[str, Any]) -> Segments:
         if "%" in path and ".lambda-url." in gateway.get("domainName", ""):
             return parse_path(path)
         segments = split_path(path)
         # A named stage is part of the path on the domain that API Gateway gives, not on one's own.
-        if stage != "$default" and ".execute-api." in gateway.get("domainName", ""):
-            return strip_prefix(segments, (stage,))  # type: ignore[arg-type]
+        named = stage != "$default" and isinstance(stage, str)
+        if named and ".execute-api." in gateway.get("domainName", ""):
+            return strip_prefix(segments, (stage,))
         return segments
 
     def answer(self, answer: HttpAnswer) -> dict[str, Any]:

@@ -11,6 +11,7 @@ DOORS = {
     "fastapi": "unimicro.channels.fastapi_server:FastApiServer",
     "lambda": "unimicro.lambda_adapter.door:LambdaDoor",
     "memory": "unimicro.routes.memory:MemoryDoor",
+    "timers": "unimicro.routes.timers:TimerDoor",
 }
 
 POLICIES = {

@@ -47,13 +47,26 @@ class Plugins:
             return
         loaded = _load(plugin) if isinstance(plugin, str) else plugin
         try:
-            self._manager.register(loaded, name)
+            self._register(loaded, name)
+        except PluginError:
+            # What is wrong with this plugin must not be blamed on the next one.
+            self._forget(name)
+            raise
+
+    def _register(self, plugin: object, name: str) -> None:
+        try:
+            self._manager.register(plugin, name)
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginError(f"plugin {name!r}: {error}") from error
         self._check(name)
         for implementation in self._manager.hook.unimicro_register_doors.get_hookimpls():
             if implementation.plugin_name == name:
                 self._call(implementation, register=self._door_registrar(name))
+
+    def _forget(self, name: str) -> None:
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+        self.doors = {door: entry for door, entry in self.doors.items() if entry[0] != name}
 
     def _check(self, name: str) -> None:
         """A misspelt hook is an error, not a plugin that does nothing."""
@@ -104,14 +117,21 @@ class Plugins:
         """The factory of a door, from the plugin of that name if it is not loaded yet.
 
         Raises:
-            PluginError: The plugin breaks, registers no such door, or has hooks that came too late.
+            PluginError: The plugin is disabled, breaks, registers no such door, or has hooks that came
+                too late.
         """
-        if name not in self.doors and name not in self._disabled and _entry_point(name) is not None:
+        if name not in self.doors and _entry_point(name) is not None:
+            if name in self._disabled:
+                raise PluginError(f"plugin {name!r} is disabled in the configuration")
             self.add(name)
             self._refuse_late_hooks(name)
             if name not in self.doors:
                 raise PluginError(f"plugin {name!r} registers no door {name!r}")
         return self.doors[name][1] if name in self.doors else None
+
+    def door_names(self) -> list[str]:
+        """Doors of the plugins loaded so far, and installed plugins that may have one."""
+        return [*self.doors, *(name for name in _installed() if name not in self._disabled)]
 
     def _refuse_late_hooks(self, name: str) -> None:
         late = [
@@ -136,13 +156,16 @@ def _entry_point(name: str) -> Any:
     return next(iter(entry_points(group=GROUP, name=name)), None)
 
 
+def _installed() -> set[str]:
+    from importlib.metadata import entry_points
+
+    return {point.name for point in entry_points(group=GROUP)}
+
+
 def _load(name: str) -> object:
     entry_point = _entry_point(name)
     if entry_point is None:
-        from importlib.metadata import entry_points
-
-        installed = [point.name for point in entry_points(group=GROUP)]
-        raise PluginError(f"plugin {name!r} is not installed{nearest(name, installed)}")
+        raise PluginError(f"plugin {name!r} is not installed{nearest(name, _installed())}")
     try:
         return entry_point.load()
     except Exception as error:

@@ -24,6 +24,7 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
         super().__init__(app)
         self.table = RouteTable(app.operations.values())
         self._door = door or self.name
+        self._gzip_min_bytes = app.settings.gzip_min_bytes
 
     def decode(self, native: HttpRequest) -> Either[Failure, Invocation]:
         if native.problem is not None:
@@ -49,7 +50,7 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
         self, native: HttpRequest, invocation: Invocation | None, outcome: Either[Failure, Any]
     ) -> HttpAnswer:
         operation = None if invocation is None else self.app.operations.get(invocation.operation)
-        return answer_of(native, operation, invocation, outcome, self.app.settings.gzip_min_bytes)
+        return answer_of(native, operation, invocation, outcome, self._gzip_min_bytes)
 
     def handle(self, native: HttpRequest) -> HttpAnswer:
         if native.method == "OPTIONS":

@@ -10,11 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.conversion import from_json, to_json
-from unimicro.frontend import FrontEnd, read_call
 from unimicro.invocation import CallPayload, Invocation, Metadata
-from unimicro.operation import unexpected_failure
-from unimicro.outcome import Either, Failure, Left, Response, failure_of
-from unimicro.routes.request import body_too_large
+from unimicro.outcome import Either, Failure, Left
+from unimicro.routes.json_door import JsonDoor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,34 +40,18 @@ class Message(NamedTuple):
     correlation_id: str = ""
 
 
-class MemoryDoor(FrontEnd[Message, Message]):
+class MemoryDoor(JsonDoor[Message, Message]):
     """Delivers messages to the app without a broker."""
 
     name = "memory"
 
     def decode(self, native: Message) -> Either[Failure, Invocation]:
-        if len(native.body) > self.app.settings.max_body_bytes:
-            return Left(body_too_large(self.app.settings.max_body_bytes))
-        try:
-            body = from_json(native.body)
-        except ValueError as error:
-            return Left(Failure("invalid_argument", f"body: {error}", layer="arguments"))
-        payload = read_call(body)
-        if isinstance(payload, Failure):
-            return Left(payload)
-        return self.call_invocation(native.routing_key, payload, Metadata(native.headers), native=native)
+        return self.json_invocation(native.routing_key, native.body, Metadata(native.headers), native=native)
 
     def encode(
         self, native: Message, invocation: Invocation | None, outcome: Either[Failure, Any]
     ) -> Message:
-        if outcome.monoid[1] and invocation is not None:
-            value = outcome.value
-            value = value.body if type(value) is Response else value
-            try:
-                return _reply(native, b'{"result":%b,"error":null}' % to_json(value))
-            except (TypeError, ValueError) as error:
-                outcome = Left(unexpected_failure(error, invocation, "result"))
-        return _reply(native, to_json({"result": None, "error": _error(failure_of(outcome))}))
+        return _reply(native, self.json_outcome(invocation, outcome).either(_failed, _succeeded))
 
     def publish(
         self, source: str, event: str, payload: Any, **headers: str
@@ -118,12 +100,19 @@ def _reply(message: Message, body: bytes) -> Message:
     return Message(message.routing_key, body, correlation_id=message.correlation_id)
 
 
-def _error(failure: Failure) -> dict[str, Any]:
+def _succeeded(result: bytes) -> bytes:
+    return b'{"result":%b,"error":null}' % result
+
+
+def _failed(problem: bytes) -> bytes:
+    document = from_json(problem)
+    failure = Failure.from_problem(document)
     kind = failure.error_type or failure.code
-    return {
+    error = {
         "exc_type": kind,
         "exc_path": kind,
         "exc_args": [failure.message],
         "value": failure.message,
-        "failure": failure.to_problem(),
+        "failure": document,
     }
+    return to_json({"result": None, "error": error})

@@ -1,0 +1,102 @@
+"""The reference names everything there is, and its tables say what the code says."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import click
+import pytest
+from unimicro_cli.main import main
+
+import unimicro
+from unimicro import errors
+from unimicro.config import _KINDS, PREFIX, Settings
+from unimicro.errors import ServiceError
+from unimicro.outcome import CODES
+from unimicro.pipeline.stages import ORDER
+from unimicro.plugins import builtin
+from unimicro.plugins.hookspecs import UnimicroSpec
+from unimicro.service import EntryOptions
+from tests.docs.pages import REFERENCE
+
+REFERENCE_TEXT = "".join(page.read_text() for page in REFERENCE.glob("*.md"))
+
+
+def page(name):
+    return (REFERENCE / name).read_text()
+
+
+def rows(name, heading):
+    """The rows of the table whose first column is called ``heading``: the cells, without backquotes."""
+    table = re.search(rf"^\| {heading} \|.*\n\|[-| ]+\n((?:\|.*\n)+)", page(name), flags=re.MULTILINE)
+    lines = table.group(1).splitlines()
+    return [[cell.strip().replace("`", "") for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+@pytest.mark.parametrize("name", unimicro.__all__)
+def test_every_public_name_is_explained(name):
+    assert re.search(rf"`{name}\b", REFERENCE_TEXT)
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Settings), ids=lambda field: field.name)
+def test_every_setting_is_listed_with_its_default(field):
+    listed = {row[0]: row[1] for row in rows("configuration.md", "setting")}
+    default = field.default_factory() if field.default is dataclasses.MISSING else field.default
+    assert listed[field.name] == repr(default).replace('"', "'")
+
+
+@pytest.mark.parametrize("name", _KINDS)
+def test_every_environment_variable_is_listed(name):
+    assert f"`{PREFIX}{name.upper()}`" in page("configuration.md")
+
+
+@pytest.mark.parametrize("hook", [name for name in dir(UnimicroSpec) if name.startswith("unimicro_")])
+def test_every_hook_is_listed(hook):
+    assert f"`{hook}(" in page("hooks.md")
+
+
+OPTIONS = {field.name: field.default for field in dataclasses.fields(EntryOptions)}
+OPTIONS |= dict.fromkeys(("auth", "retry", "breaker", "deadline"))
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_of_an_entry_is_listed_with_its_default(option):
+    listed = {row[0]: row[1] for row in rows("entries.md", "option")}
+    assert listed[option] == repr(OPTIONS[option])
+
+
+@pytest.mark.parametrize("command", main.commands)
+def test_every_command_and_each_of_its_options_is_listed(command):
+    text = page("cli.md")
+    assert f"## unimicro {command}" in text
+    for parameter in main.commands[command].params:
+        if isinstance(parameter, click.Option):
+            for option in parameter.opts:
+                assert f"`{option}" in text, f"unimicro {command} {option}"
+
+
+def test_the_table_of_codes_is_that_of_the_code():
+    listed = {code: (int(status), retry, counts) for code, status, retry, counts, *_ in rows("failures.md", "code")}
+    assert listed == {code: (rule.status, rule.retryable, rule.breaker) for code, rule in CODES.items()}
+
+
+def test_the_table_of_codes_names_the_class_to_raise():
+    listed = {row[0]: row[4] for row in rows("failures.md", "code")}
+    ours = [kind for kind in ServiceError.__subclasses__() if kind.__module__ == errors.__name__]
+    assert listed == {kind.code: kind.__name__ for kind in ours}
+
+
+@pytest.mark.parametrize("name", builtin.POLICIES)
+def test_every_setting_of_a_policy_is_listed_with_its_default(name):
+    kind = builtin.load(builtin.POLICIES[name])
+    listed = {row[1]: row[2] for row in rows("policies.md", "policy") if row[0] == name}
+    assert listed == {field.name: repr(field.default).replace("'", '"') for field in dataclasses.fields(kind)}
+
+
+def test_the_order_of_the_stages_is_that_of_the_code():
+    assert {name: int(order) for name, order, *_ in rows("policies.md", "stage")} == ORDER
+
+
+def test_every_door_is_listed():
+    assert {row[0] for row in rows("http.md", "door")} == set(builtin.DOORS)

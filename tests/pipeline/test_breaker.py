@@ -1,0 +1,295 @@
+"""Circuit breaker: when it opens, whom it lets probe, and what it never does."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.core.helpers import failure
+from tests.pipeline.conftest import async_drive, sync_drive
+from unimicro import App, Breaker, Service, VirtualClock, entry
+from unimicro.errors import ServiceError
+from unimicro.outcome import CODES
+from unimicro.pipeline.breaker import Circuit
+
+BY_CODE = {kind.code: kind for kind in ServiceError.__subclasses__() if kind.__module__ == "unimicro.errors"}
+SMALL = Breaker(window=4, minimum_calls=4, open_seconds=10)
+
+
+class Wobbly(Service):
+    """Fails as told by ``code``; counts its calls."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.code = ""
+        self.calls = 0
+
+    def work(self):
+        self.calls += 1
+        if self.code:
+            raise BY_CODE[self.code]("wobbly")
+        return "fine"
+
+    @entry(no_auth=True, breaker=SMALL)
+    def get(self):
+        return self.work()
+
+    @entry(no_auth=True, breaker=Breaker("shared", window=4, minimum_calls=4, open_seconds=10))
+    def get_one(self):
+        return self.work()
+
+    @entry(no_auth=True, breaker=Breaker("shared", window=4, minimum_calls=4, open_seconds=10))
+    async def get_two(self):
+        return self.work()
+
+
+@pytest.fixture
+def clock():
+    return VirtualClock()
+
+
+@pytest.fixture
+def service():
+    return Wobbly()
+
+
+@pytest.fixture
+def app(service, clock):
+    return App(service, clock=clock)
+
+
+def calls(
+    app: App, service: Wobbly, code: str, count: int, drive: Any, name: str = "wobbly.get"
+) -> list[str]:
+    service.code = code
+    return [
+        "fine" if (o := drive(app, name)).is_right() else failure(o).layer or failure(o).code
+        for _ in range(count)
+    ]
+
+
+def test_it_opens_at_the_failure_rate_once_enough_is_known(drive, app, service):
+    calls(app, service, "", 2, drive)
+    assert calls(app, service, "unavailable", 3, drive) == ["unavailable", "unavailable", "breaker"]
+    assert service.calls == 4
+
+
+def test_it_stays_closed_below_the_rate(drive, app, service):
+    for _ in range(5):
+        assert calls(app, service, "", 3, drive) == ["fine"] * 3
+        assert calls(app, service, "unavailable", 1, drive) == ["unavailable"]
+
+
+def test_it_stays_closed_while_too_little_is_known(drive, app, service):
+    assert calls(app, service, "unavailable", 3, drive) == ["unavailable"] * 3
+    assert calls(app, service, "", 1, drive) == ["fine"]
+
+
+def test_old_outcomes_leave_the_window(drive, app, service):
+    calls(app, service, "", 4, drive)
+    assert calls(app, service, "unavailable", 1, drive) == ["unavailable"]
+    calls(app, service, "", 4, drive)
+    assert calls(app, service, "unavailable", 3, drive) == ["unavailable", "unavailable", "breaker"]
+
+
+def test_a_rejection_is_unavailable_and_says_when_to_come_back(drive, app, service, clock):
+    calls(app, service, "unavailable", 4, drive)
+    clock.advance(4)
+    failed = failure(drive(app, "wobbly.get"))
+    assert (failed.code, failed.layer, failed.retry_after) == ("unavailable", "breaker", pytest.approx(6))
+    answer = app.test_client().get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "6")
+    assert answer.json["retry_after_ms"] == 6000
+
+
+def test_a_probe_that_succeeds_closes_it(drive, app, service, clock):
+    calls(app, service, "unavailable", 4, drive)
+    clock.advance(10)
+    assert calls(app, service, "", 3, drive) == ["fine"] * 3
+    assert calls(app, service, "unavailable", 1, drive) == ["unavailable"]
+
+
+def test_a_probe_that_fails_opens_it_again_for_as_long(drive, app, service, clock):
+    calls(app, service, "unavailable", 4, drive)
+    clock.advance(10)
+    assert calls(app, service, "unavailable", 2, drive) == ["unavailable", "breaker"]
+    clock.advance(9.9)
+    assert calls(app, service, "", 1, drive) == ["breaker"]
+    clock.advance(0.1)
+    assert calls(app, service, "", 2, drive) == ["fine", "fine"]
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_codes_count_as_the_table_says(drive, app, service, clock, code):
+    opens = code in ("deadline_exceeded", "unavailable", "internal", "unknown", "data_loss")
+    assert (CODES[code].breaker == "failure") == opens
+    calls(app, service, code, 4, drive)
+    assert calls(app, service, "", 1, drive) == (["breaker"] if opens else ["fine"])
+
+
+@pytest.mark.parametrize("code", ["canceled", "resource_exhausted"])
+def test_a_neutral_outcome_of_a_probe_decides_nothing_and_gives_the_permit_back(
+    drive, app, service, clock, code
+):
+    calls(app, service, "unavailable", 4, drive)
+    clock.advance(10)
+    assert calls(app, service, code, 3, drive) == [code] * 3
+    assert calls(app, service, "unavailable", 2, drive) == ["unavailable", "breaker"]
+
+
+def test_entries_that_name_one_circuit_share_it_and_so_do_both_drivers(app, service):
+    calls(app, service, "unavailable", 2, sync_drive, "wobbly.get_one")
+    calls(app, service, "unavailable", 2, async_drive, "wobbly.get_two")
+    assert calls(app, service, "", 1, sync_drive, "wobbly.get_two") == ["breaker"]
+    assert calls(app, service, "", 1, async_drive, "wobbly.get_one") == ["breaker"]
+    assert calls(app, service, "", 1, sync_drive) == ["fine"]
+
+
+def test_two_apps_share_nothing(service, clock):
+    first, second = App(service, clock=clock), App(service, clock=clock)
+    calls(first, service, "unavailable", 4, sync_drive)
+    assert calls(second, service, "", 1, sync_drive) == ["fine"]
+
+
+def test_bad_arguments_are_not_counted(drive, app, service):
+    for _ in range(5):
+        assert failure(drive(app, "wobbly.get", 1)).layer == "arguments"
+    assert calls(app, service, "", 1, drive) == ["fine"]
+
+
+class Gate(Service):
+    """A probe that stays inside until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = True
+        self.inside = 0
+        self.entered = threading.Event()
+        self.go = threading.Event()
+
+    @entry(no_auth=True, breaker=Breaker("gate", window=2, minimum_calls=2, open_seconds=10))
+    def get(self):
+        if self.broken:
+            raise RuntimeError("broken")
+        self.inside += 1
+        self.entered.set()
+        self.go.wait(10)
+
+    @entry(no_auth=True, breaker=Breaker("gate", window=2, minimum_calls=2, open_seconds=10))
+    async def get_async(self):
+        self.inside += 1
+        while not self.go.is_set():
+            await asyncio.sleep(0)
+
+    def half_open(self, app: App, clock: VirtualClock) -> None:
+        for _ in range(2):
+            app.call("gate.get")
+        self.broken = False
+        clock.advance(10)
+
+
+def test_of_50_threads_one_probes_and_no_lock_is_held_meanwhile(clock):
+    gate = Gate()
+    app = App(gate, clock=clock)
+    gate.half_open(app, clock)
+    with ThreadPoolExecutor(50) as pool:
+        running = [pool.submit(app.call, "gate.get") for _ in range(50)]
+        assert gate.entered.wait(10)
+        refused = [future for future in running if not _is_probe(future)]
+        gate.go.set()
+        outcomes = [future.result(10) for future in running]
+    assert len(refused) == 49
+    assert gate.inside == 1
+    assert sum(outcome.is_right() for outcome in outcomes) == 1
+
+
+def _is_probe(future: Any) -> bool:
+    """Whether the call is still inside: all others must come back while it is."""
+    try:
+        return future.result(0.3).is_right()
+    except TimeoutError:
+        return True
+
+
+def test_of_500_tasks_one_probes(clock):
+    gate = Gate()
+    app = App(gate, clock=clock)
+    gate.half_open(app, clock)
+
+    async def storm():
+        tasks = [asyncio.create_task(app.acall("gate.get_async")) for _ in range(500)]
+        while sum(task.done() for task in tasks) < 499:
+            await asyncio.sleep(0)
+        gate.go.set()
+        return await asyncio.gather(*tasks)
+
+    outcomes = asyncio.run(asyncio.wait_for(storm(), 20))
+    assert gate.inside == 1
+    assert sum(outcome.is_right() for outcome in outcomes) == 1
+    assert {failure(outcome).layer for outcome in outcomes if not outcome.is_right()} == {"breaker"}
+
+
+def test_a_cancelled_probe_gives_its_permit_back(clock):
+    gate = Gate()
+    app = App(gate, clock=clock)
+    gate.half_open(app, clock)
+
+    async def cancel():
+        task = asyncio.create_task(app.acall("gate.get_async"))
+        while not gate.inside:
+            await asyncio.sleep(0)
+        assert failure(await app.acall("gate.get_async")).layer == "breaker"
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        gate.go.set()
+        return await app.acall("gate.get_async")
+
+    assert asyncio.run(asyncio.wait_for(cancel(), 10)).is_right()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_base_exception_gives_the_permit_back(drive, service, app, clock, error):
+    calls(app, service, "unavailable", 4, drive)
+    clock.advance(10)
+    real, service.work = service.work, lambda: (_ for _ in ()).throw(error)
+    with pytest.raises(error):
+        app.call("wobbly.get")
+    service.work = real
+    assert calls(app, service, "", 1, drive) == ["fine"]
+
+
+def test_an_outcome_of_an_older_generation_is_ignored(clock):
+    circuit = Circuit(SMALL, clock)
+    old = circuit.admit()
+    for _ in range(4):
+        circuit.record(circuit.admit(), "failure")
+    assert circuit.state == "open"
+    circuit.record(old, "success")
+    assert circuit.state == "open"
+    clock.advance(10)
+    probe = circuit.admit()
+    circuit.record(old, "failure")
+    assert circuit.state == "half_open"
+    assert circuit.admit() is None
+    circuit.record(probe, "success")
+    assert circuit.state == "closed"
+    circuit.record(probe, "failure")
+    circuit.record(old, "failure")
+    assert circuit._failures == 0
+
+
+def test_counts_stay_right_under_threads(clock):
+    circuit = Circuit(Breaker(window=10_000, minimum_calls=10_000), clock)
+
+    def many(number: int) -> None:
+        for turn in range(200):
+            circuit.record(circuit.admit(), "failure" if (turn + number) % 4 == 0 else "success")
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(many, range(20)))
+    assert (len(circuit._outcomes), circuit._failures) == (4000, 1000)

@@ -1,0 +1,69 @@
+"""The base of doors that carry calls by name as JSON, whatever their transport."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unimicro.conversion import from_json
+from unimicro.frontend import Answer, FrontEnd, Native, read_call
+from unimicro.operation import unexpected_failure
+from unimicro.outcome import Either, Failure, Left, Response, Right, failure_of
+from unimicro.routes.answers import problem_json
+from unimicro.routes.request import body_too_large
+
+if TYPE_CHECKING:
+    from unimicro.invocation import Invocation, Metadata
+
+
+class JsonDoor(FrontEnd[Native, Answer]):
+    """A door with the two halves that every JSON wire format shares.
+
+    What is left to a subclass is its framing: where a native request keeps the operation, the metadata and
+    the body, and how an answer tells a result from a failure.
+    """
+
+    def json_invocation(
+        self, operation: object, body: bytes, metadata: Metadata, **context: Any
+    ) -> Either[Failure, Invocation]:
+        """The invocation that a call envelope in JSON asks for; for ``decode``.
+
+        Args:
+            operation: Qualified name, as it came: ``orders.place``.
+            body: ``{"args": [...], "kwargs": {...}}``, both, one or neither.
+            metadata: Header fields.
+            context: Keywords of ``FrontEnd.invocation``.
+
+        Returns:
+            ``Left`` for a body above ``max_body_bytes`` (413), one that is no JSON (400), one that is no
+            envelope (400 or 422), and an operation that is no entry of the app (501).
+        """
+        limit = self.app.settings.max_body_bytes
+        if len(body) > limit:
+            return Left(body_too_large(limit))
+        try:
+            payload = read_call(from_json(body))
+        except ValueError as error:
+            return Left(Failure("invalid_argument", f"body: {error}", layer="arguments"))
+        if isinstance(payload, Failure):
+            return Left(payload)
+        return self.call_invocation(operation, payload, metadata, **context)
+
+    def json_outcome(
+        self, invocation: Invocation | None, outcome: Either[Failure, Any]
+    ) -> Either[bytes, bytes]:
+        """The outcome as one line of JSON; for ``encode``.
+
+        Returns:
+            ``Right`` of the result, or ``Left`` of the failure's RFC 9457 document. A result that has no
+            wire form is logged and becomes ``internal``.
+        """
+        if outcome.monoid[1] and invocation is not None:
+            value = outcome.value
+            value = value.body if type(value) is Response else value
+            try:
+                return Right(self.app.operations[invocation.operation].encode_json(value))
+            except Exception as error:
+                outcome = Left(unexpected_failure(error, invocation, "result"))
+        failure = failure_of(outcome)
+        trace = invocation.trace if invocation is not None else None
+        return Left(problem_json(failure, trace_id=trace.trace_id if trace else ""))
