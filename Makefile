@@ -38,8 +38,8 @@ bench: $(STAMP) ## Side by side with peers; needs wrk for the HTTP doors
 	$(BIN)/python benchmarks/lambda_event.py
 	$(BIN)/python benchmarks/http_door.py
 
-lock: ## Renew requirements-dev.lock
-	uv pip compile --universal --generate-hashes --python-version 3.11 pyproject.toml build.in \
+lock: $(STAMP) ## Renew requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml build.in \
 		--all-extras --group dev --group bench --no-annotate --no-header -o requirements-dev.lock
 
 clean:

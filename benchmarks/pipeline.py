@@ -1,6 +1,6 @@
 """What the pipeline adds to a call: token authorizer, breaker, retry and deadline around a no-op.
 
-    python benchmarks/pipeline.py
+python benchmarks/pipeline.py
 """
 
 from __future__ import annotations
@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from turns import cpu_seconds, in_turns, per_call, print_goal, print_table
 
 from unimicro import App, Breaker, Deadline, Retry, Service, entry
 from unimicro.invocation import Invocation, Metadata, new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 CALLS = 20_000
 ROUNDS = 15

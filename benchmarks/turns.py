@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping
 from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 Times = dict[str, list[float]]
 
@@ -52,7 +55,9 @@ def print_table(title: str, figures: Times, unit: str, base: str = "", pick: Cal
     """One line a candidate: best and median, and its ratio to ``base``."""
     print(f"\n{title}")
     width = max(len(name) for name in figures)
-    print(f"  {'':{width}}  {pick.__name__ + ' ' + unit:>10}  {'median':>10}" + (f"  x {base}" if base else ""))
+    print(
+        f"  {'':{width}}  {pick.__name__ + ' ' + unit:>10}  {'median':>10}" + (f"  x {base}" if base else "")
+    )
     for name, values in figures.items():
         ratio = f"  {pick(values) / pick(figures[base]):.2f}" if base else ""
         print(f"  {name:{width}}  {pick(values):10.2f}  {median(values):10.2f}{ratio}")

@@ -21,7 +21,7 @@ from unimicro.conversion import (
 from unimicro.errors import DefinitionError
 from unimicro.forms import Upload, as_upload, parse_body
 from unimicro.invocation import CallPayload, HttpPayload, Invocation, Metadata
-from unimicro.outcome import Either, Failure, Left, Right
+from unimicro.outcome import Either, Failure, Left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -297,9 +297,10 @@ class Binder:
         self._path_suffices = not self._headers and all(
             p.name in in_path or not p.required for p in signature.parameters
         )
+        self._all_optional = not any(p.required for p in signature.parameters)
         self._from_path = tuple((p.name, p.from_text) for p in self._path)
 
-    def guard(self, invocation: Invocation) -> Either[Failure, Invocation]:
+    def guard(self, invocation: Invocation) -> Invocation | Either[Failure, Any]:
         """The stage that fills ``invocation.arguments``."""
         payload = invocation.payload
         if type(payload) is HttpPayload:
@@ -308,13 +309,14 @@ class Binder:
             bound = self._bind_call(payload)  # type: ignore[arg-type]
         if type(bound) is Failure:
             return Left(bound)
-        return Right(invocation.with_arguments(bound))  # type: ignore[arg-type]
+        return invocation.with_arguments(bound)  # type: ignore[arg-type]
 
     def _bind_http(self, payload: HttpPayload, metadata: Metadata) -> dict[str, Any] | Failure:
         if self._path_suffices and not payload.query and not self._reads_body:
             try:
                 arguments = {}
-                for (name, convert), value in zip(self._from_path, payload.path, strict=True):
+                # Saying strict= costs more than the loop; the route table gives as many values as names.
+                for (name, convert), value in zip(self._from_path, payload.path):  # noqa: B905
                     arguments[name] = convert(value)
                 return arguments
             except ConversionError:
@@ -383,14 +385,21 @@ class Binder:
             else:
                 found.take(parameter, given[0] if len(given) == 1 else given, parameter.from_text)
 
-    def _bind_call(self, payload: CallPayload) -> dict[str, Any] | Failure:
-        found = _Found(self._rest)
-        if len(payload.args) > len(self._positional):
-            given, most = len(payload.args), len(self._positional)
+    def _take_positional(self, found: _Found, args: tuple[Any, ...]) -> None:
+        if len(args) > len(self._positional):
+            given, most = len(args), len(self._positional)
             found.problem("args", f"takes at most {most} positional arguments, got {given}")
-        for parameter, value in zip(self._positional, payload.args, strict=False):
+        for parameter, value in zip(self._positional, args, strict=False):
             found.take(parameter, value, parameter.from_value)
-        for name, value in payload.kwargs.items():
+
+    def _bind_call(self, payload: CallPayload) -> dict[str, Any] | Failure:
+        args, kwargs = payload
+        if self._all_optional and not args and not kwargs:
+            return {}
+        found = _Found(self._rest)
+        if args:
+            self._take_positional(found, args)
+        for name, value in kwargs.items():
             known = self._by_name.get(name)
             if known is not None and name in found.arguments:
                 found.problem(name, "given more than once")

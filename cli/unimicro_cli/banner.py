@@ -55,6 +55,8 @@ def _routes(app: App, door: str) -> list[str]:
         rows.append(("  POST", "/invoke", "any of them by name, JSON or msgpack", ""))
         if app.settings.serves_openapi:
             rows.append(("  GET", "/docs", "OpenAPI", "open"))
+    timers = [operation for operation in app if operation.interval is not None]
+    rows += [("  every", f"{operation.interval:g} s", operation.name, "") for operation in timers]
     return table(rows) if rows else ["  no HTTP entries"]
 
 
@@ -68,4 +70,9 @@ def _nature(serving: Serving) -> str:
     bound = f"{processes}, no TLS, bound to {serving.host}"
     if serving.reload:
         return f"WARNING: this is a development server ({bound}, restarts when a file changes)."
+    if serving.workers == 1:
+        return (
+            f"WARNING: this is a development server ({bound}). In production take --workers, and put a proxy"
+            " that speaks TLS in front of it."
+        )
     return f"{bound[0].upper()}{bound[1:]}: put a proxy that speaks TLS in front of it in production."

@@ -37,7 +37,7 @@ def call(
     timeout: float,
     stage: str | None,
 ) -> None:
-    r"""Call OPERATION, such as orders.place, and print its result.
+    """Call OPERATION, such as orders.find, and print its result.
 
     A VALUE that is JSON is read as JSON, any other as text; '"42"' is the text 42. In this process
     the type of the parameter decides where both fit. KEY=@FILE reads the value from a file.
@@ -48,9 +48,9 @@ def call(
     \b
     Examples:
       unimicro call first.post value=20 --app examples.first
-      unimicro call orders.place order_id=42 --url http://127.0.0.1:5000 --token token
-      unimicro call orders.place --json '{"order_id": "42"}' --app examples.orders
-    """
+      unimicro call orders.find 'order_id="42"' --url http://127.0.0.1:5000 --token token
+      unimicro call first.post --json '{"value": 20}' --app examples.first
+    """  # noqa: D301 - \b is a character that click reads
     from unimicro.outcome import failure_of
     from unimicro_cli.environment import load_environment
     from unimicro_cli.output import print_failure, print_result

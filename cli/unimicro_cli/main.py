@@ -17,7 +17,7 @@ from unimicro_cli.serve import serve
 )
 @click.version_option(unimicro.__version__, prog_name="unimicro", message="%(prog)s %(version)s")
 def main() -> None:
-    r"""Serve, inspect and call unimicro apps.
+    """Serve, inspect and call unimicro apps.
 
     APP is written module:attribute (examples.first:app), module alone (the attribute is then
     "app"), or the path of a file (examples/first.py). The variable UNIMICRO_APP stands in for it.
@@ -36,7 +36,7 @@ def main() -> None:
       unimicro serve examples.first:app
       unimicro routes examples/first.py
       unimicro call first.post value=20 --app examples.first
-    """
+    """  # noqa: D301 - \b is a character that click reads
 
 
 main.add_command(serve)

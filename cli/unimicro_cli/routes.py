@@ -12,13 +12,13 @@ from unimicro_cli.options import app_argument, chosen_app, stage_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 @stage_option
 def routes(app: str | None, as_json: bool, stage: str | None) -> None:
-    r"""List what APP answers: HTTP entries, events and timers.
+    """List what APP answers: HTTP entries, events and timers.
 
     \b
     Examples:
       unimicro routes examples.first:app
       unimicro routes examples/first.py --json
-    """
+    """  # noqa: D301 - \b is a character that click reads
     from unimicro_cli.describe import all_routes, as_data, first_line, signature_text, table
     from unimicro_cli.environment import load_environment
     from unimicro_cli.output import json_text

@@ -26,7 +26,7 @@ from unimicro_cli.options import app_argument, chosen_app, stage_option
 def serve(
     app: str | None, door: str, host: str, port: int, reload: bool, workers: int, stage: str | None
 ) -> None:
-    r"""Serve APP over HTTP until it is interrupted.
+    """Serve APP over HTTP until it is interrupted.
 
     SIGINT and SIGTERM end it with exit code 0.
 
@@ -35,7 +35,7 @@ def serve(
       unimicro serve examples.first:app
       unimicro serve examples/first.py --door flask --port 8000 --reload
       unimicro serve examples.first:app --workers 4 --stage prod
-    """
+    """  # noqa: D301 - \b is a character that click reads
     from unimicro_cli import serve_asgi, serve_wsgi
     from unimicro_cli.environment import load_environment
     from unimicro_cli.serving import Serving

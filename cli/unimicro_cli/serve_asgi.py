@@ -11,7 +11,7 @@ from unimicro.errors import require
 from unimicro_cli.banner import show_banner
 from unimicro_cli.faults import user_code
 from unimicro_cli.served import TARGET_VARIABLE
-from unimicro_cli.serving import Serving, listen, show_logs
+from unimicro_cli.serving import Serving, add_timers, listen, show_logs
 from unimicro_cli.target import find_app
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def run(serving: Serving) -> None:
     uvicorn = require("uvicorn", "fastapi", "unimicro serve")
     app = find_app(serving.target)
     with user_code("starting the app"):
+        add_timers(app)
         native = app.asgi
     listener = listen(serving.host, serving.port)
     port = listener.getsockname()[1]

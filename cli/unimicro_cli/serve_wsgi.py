@@ -11,7 +11,7 @@ import click
 from unimicro.errors import require
 from unimicro_cli.banner import show_banner
 from unimicro_cli.faults import user_code
-from unimicro_cli.serving import listen, show_logs
+from unimicro_cli.serving import add_timers, listen, show_logs
 from unimicro_cli.target import find_app
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def run(serving: Serving) -> None:
 def _load(serving: Serving) -> tuple[App, Any]:
     app = find_app(serving.target)
     with user_code("starting the app"):
+        add_timers(app)
         return app, app.wsgi
 
 

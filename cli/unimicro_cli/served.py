@@ -17,12 +17,13 @@ def application() -> Any:
     import click
 
     from unimicro_cli.faults import user_code
-    from unimicro_cli.serving import show_logs
+    from unimicro_cli.serving import add_timers, show_logs
     from unimicro_cli.target import find_app, parse_target
 
     try:
         app = find_app(parse_target(os.environ[TARGET_VARIABLE]))
         with user_code("starting the app"):
+            add_timers(app)
             native = app.asgi
     except click.ClickException as error:
         error.show()

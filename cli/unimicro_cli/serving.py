@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 if TYPE_CHECKING:
+    from unimicro.app import App
     from unimicro_cli.target import Target
 
 
@@ -49,6 +50,12 @@ def listen(host: str, port: int) -> socket.socket:
                 f"port {port} on {host} is in use: choose another with --port, or end the other program"
             ) from error
         raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
+
+
+def add_timers(app: App) -> None:
+    """Let the ``@every`` methods be called while the app is served, in each of its processes."""
+    if any(operation.interval is not None for operation in app):
+        app.door("timers")
 
 
 def is_loopback(host: str) -> bool:

@@ -241,3 +241,26 @@ def test_an_address_that_others_can_reach_is_warned_of(folder, capsys, host, war
     target = parse_target("shop")
     show_banner(find_app(target), Serving(target, "fastapi", host, 5000, False, 1), 5000)
     assert (f"WARNING: {host} is not a loopback address" in capsys.readouterr().err) is warned
+
+
+TICKING = """
+from pathlib import Path
+from unimicro import App, Service, every
+
+
+class Ticking(Service):
+    @every(0.05)
+    def tick(self) -> None:
+        Path("ticked").touch()
+
+
+app = App(Ticking())
+"""
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_timers_run_while_the_app_is_served(tmp_path, door):
+    write(tmp_path, "ticking.py", TICKING)
+    with serving(tmp_path, "ticking", "--door", door) as server:
+        until(lambda: (tmp_path / "ticked").exists(), "the timer has ticked")
+        assert "every  0.05 s" in server.stdout.read_text()

@@ -35,7 +35,12 @@ def folder(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith("UNIMICRO_") or name == "TOKEN"]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    monkeypatch.syspath_prepend(tmp_path)
+    modules = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - modules:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -62,8 +67,10 @@ def test_a_page_does_what_it_says(page, folder, monkeypatch, capsys):
 
 
 def is_run(block):
+    """A whole example runs; a part of one would miss the rest, and a file is run by who imports it."""
     is_part = block.comment.startswith("examples/") and ":" in block.comment
-    return block.language == "python" and block.flags != "no-run" and not is_part
+    is_file = block.comment.startswith("file: ")
+    return block.language == "python" and block.flags != "no-run" and not is_part and not is_file
 
 
 def run(block, namespace):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from unimicro.invocation import Invocation, current
 from unimicro.operation import unexpected_failure
-from unimicro.outcome import Either, Failure, Left
+from unimicro.outcome import Either, Failure, Left, Right
 from unimicro.pipeline.deadline import expired, late
 from unimicro.pipeline.stages import Await, Do, Pause
 
@@ -30,6 +30,9 @@ def run_guards(guards: tuple[tuple[str, Guard], ...], below: Runner) -> Runner:
         try:
             for name, guard in guards:  # noqa: B007 - the except clause names the guard
                 checked = guard(invocation)
+                if isinstance(checked, Invocation):
+                    invocation = checked
+                    continue
                 if not checked.monoid[1] and isinstance(checked.monoid[0], Failure):
                     return checked
                 if type(checked.value) is not Invocation:
@@ -88,20 +91,23 @@ def run_flow(  # noqa: C901 - one branch for each thing a flow may yield
 
 def run_method(operation: Operation, invoke: Callable[[Invocation], Awaitable[Any]], clock: Clock) -> Runner:
     """The bottom layer: the method itself. No exception but ``BaseException`` passes it."""
+    now = clock.now
+    outcome_of = operation.outcome if operation.may_respond else Right
 
     async def layer(invocation: Invocation) -> Either[Failure, Any]:
-        if invocation.deadline is not None and clock.now() >= invocation.deadline:
+        deadline = invocation.deadline
+        if deadline is not None and now() >= deadline:
             return Left(expired("not started: "))
         token = current.set(invocation)
         try:
-            outcome = operation.outcome(await invoke(invocation))
+            outcome = outcome_of(await invoke(invocation))
         except Exception as error:
-            if invocation.deadline is not None and clock.now() >= invocation.deadline:
+            if deadline is not None and now() >= deadline:
                 return late(invocation, error)
             return Left(operation.failure(error, invocation))
         finally:
             current.reset(token)
-        if invocation.deadline is not None and clock.now() >= invocation.deadline:
+        if deadline is not None and now() >= deadline:
             return late(invocation)
         return outcome
 

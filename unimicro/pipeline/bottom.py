@@ -12,7 +12,7 @@ async driver   worker thread, or inline if        awaited, cancelled at the dead
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from unimicro.pipeline.stages import Await, Do
@@ -37,6 +37,10 @@ def sync_invoke(operation: Operation, clock: Clock) -> Invoke:
 
         awaited = _awaited(operation, clock)
         return lambda invocation: run_on_loop(awaited(invocation))
+    return _call(operation)
+
+
+def _call(operation: Operation) -> Invoke:
     if operation.signature.positional_only or operation.signature.injected:
         return operation.call
     method = operation.method
@@ -52,19 +56,22 @@ def async_invoke(operation: Operation, clock: Clock, threads: Executor) -> Async
     return _inline(operation)
 
 
-def _awaited(operation: Operation, clock: Clock) -> Callable[[Invocation], Any]:
-    async def awaited(invocation: Invocation) -> Any:
-        if invocation.deadline is None:
-            return await operation.call(invocation)
-        async with clock.timeout_at(invocation.deadline):
-            return await operation.call(invocation)
+def _awaited(operation: Operation, clock: Clock) -> Callable[[Invocation], Coroutine[Any, Any, Any]]:
+    call, finish_by = _call(operation), clock.finish_by
+
+    def awaited(invocation: Invocation) -> Coroutine[Any, Any, Any]:
+        deadline = invocation.deadline
+        work: Coroutine[Any, Any, Any] = call(invocation)
+        return work if deadline is None else finish_by(deadline, work)
 
     return awaited
 
 
 def _inline(operation: Operation) -> AsyncInvoke:
+    call = _call(operation)
+
     async def inline(invocation: Invocation) -> Any:
-        return operation.call(invocation)
+        return call(invocation)
 
     return inline
 

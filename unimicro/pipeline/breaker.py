@@ -118,6 +118,11 @@ class Circuit:
 
     def record(self, generation: int, counted: str) -> None:
         """Take note of an outcome: ``success``, ``failure`` or ``neutral``."""
+        healthy = self.state == "closed" and not self._failures
+        if healthy and counted == "success" and generation == self._generation:
+            # No lock: append is atomic, and a success that comes too late changes no decision.
+            self._outcomes.append(False)
+            return
         with self._lock:
             if generation != self._generation:
                 return
@@ -129,10 +134,8 @@ class Circuit:
                 self._count(counted == "failure")
 
     def _count(self, failed: bool) -> None:
-        if len(self._outcomes) == self._settings.window:
-            self._failures -= self._outcomes[0]
         self._outcomes.append(failed)
-        self._failures += failed
+        self._failures = self._outcomes.count(True)
         known = len(self._outcomes)
         if known >= self._settings.minimum_calls and self._failures >= self._settings.failure_rate * known:
             self._become("open")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time as system
 from contextvars import ContextVar
+from functools import partial
+from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine, Generator
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
@@ -24,10 +27,38 @@ class SystemClock:
 
         await asyncio.sleep(seconds)
 
+    async def finish_by(self, deadline: float, work: Coroutine[Any, Any, Any]) -> Any:
+        # A timer costs more than a short method: it is set when the work first waits.
+        try:
+            awaited = work.send(None)
+        except StopIteration as finished:
+            return finished.value
+        async with self.timeout_at(deadline):
+            return await _rest(work, awaited)
+
     def timeout_at(self, deadline: float) -> AbstractAsyncContextManager[Any]:
         import asyncio
 
         return asyncio.timeout(deadline - system.monotonic())
+
+
+@coroutine
+def _rest(work: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any, Any]:
+    """Follow a coroutine that has begun and waits for ``awaited``, as ``await`` would (PEP 380)."""
+    while True:
+        try:
+            yield awaited
+        except GeneratorExit:
+            work.close()
+            raise
+        except BaseException as error:
+            resume = partial(work.throw, error)
+        else:
+            resume = partial(work.send, None)
+        try:
+            awaited = resume()
+        except StopIteration as finished:
+            return finished.value
 
 
 class VirtualClock:
@@ -67,6 +98,10 @@ class VirtualClock:
         else:
             self._now += seconds
         await asyncio.sleep(0)
+
+    async def finish_by(self, deadline: float, work: Coroutine[Any, Any, Any]) -> Any:
+        async with self.timeout_at(deadline):
+            return await work
 
     def timeout_at(self, deadline: float) -> AbstractAsyncContextManager[Any]:
         return _VirtualTimeout(deadline)

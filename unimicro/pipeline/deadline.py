@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unimicro.outcome import Either, Failure, Left, Right
+from unimicro.outcome import Either, Failure, Left
 from unimicro.pipeline.policy import Policy, require_above_zero
 from unimicro.pipeline.stages import ORDER, Stage
 
@@ -36,16 +36,16 @@ class Deadline(Policy):
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         now, timeout = assembly.clock.now, self.timeout
 
-        def within_deadline(invocation: Invocation) -> Either[Failure, Invocation]:
+        def within_deadline(invocation: Invocation) -> Invocation | Either[Failure, Any]:
             deadline = invocation.deadline
             if deadline is None:
-                return Right(invocation if timeout is None else invocation.with_deadline(now() + timeout))
+                return invocation if timeout is None else invocation.with_deadline(now() + timeout)
             present = now()
             if deadline <= present:
                 return Left(expired("not started: "))
             if timeout is not None and present + timeout < deadline:
                 invocation = invocation.with_deadline(present + timeout)
-            return Right(invocation)
+            return invocation
 
         return Stage(self.name, ORDER["deadline"], within_deadline, is_flow=False)
 

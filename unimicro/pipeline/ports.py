@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from contextlib import AbstractAsyncContextManager
 
 
@@ -22,6 +23,9 @@ class Clock(Protocol):
 
     async def asleep(self, seconds: float) -> None:
         """Suspend the calling task."""
+
+    async def finish_by(self, deadline: float, work: Coroutine[Any, Any, Any]) -> Any:
+        """The result of ``work``, cancelled at ``deadline`` (monotonic seconds) with ``TimeoutError``."""
 
     def timeout_at(self, deadline: float) -> AbstractAsyncContextManager[Any]:
         """Cancel the task's work inside at ``deadline`` (monotonic seconds) with ``TimeoutError``."""

@@ -55,9 +55,9 @@ class Retry(Policy):
 
         def retrying(invocation: Invocation) -> Steps:
             outcome = yield invocation
+            if outcome.monoid[1]:
+                return outcome
             for retried in range(attempts - 1):
-                if outcome.monoid[1]:
-                    return outcome
                 failure = failure_of(outcome)
                 if not _may_pass(failure):
                     return outcome
@@ -67,6 +67,8 @@ class Retry(Policy):
                 yield Pause(delay)
                 invocation = invocation.next_attempt(failure)
                 outcome = yield invocation
+                if outcome.monoid[1]:
+                    break
             return outcome
 
         return Stage(self.name, ORDER["retry"], retrying, is_flow=True)

@@ -1,6 +1,7 @@
 """The two kinds of stage, and what a flow may yield.
 
-A *guard* is a plain function from invocation to ``Right(invocation)`` or ``Left(failure)``. A *flow* is a
+A *guard* is a plain function from invocation to ``Right(invocation)`` or ``Left(failure)``; the invocation
+itself stands for its ``Right``, which the stages of this package spare themselves. A *flow* is a
 generator function: it yields the invocation to call what lies below and is sent the outcome, it may
 yield it again (a retry), and it returns the outcome. It never waits and never does I/O itself: it
 yields ``Pause``, ``Do`` or ``Await`` and one of the two drivers does it. Exceptions of ``Do`` and ``Await``
@@ -44,7 +45,7 @@ class Await:
         self.args = args
 
 
-Guard = Callable[[Invocation], Either[Failure, Invocation]]
+Guard = Callable[[Invocation], Invocation | Either[Failure, Invocation]]
 Steps = Generator[Invocation | Pause | Do | Await, Any, Any]
 Flow = Callable[[Invocation], Steps]
 Runner = Callable[[Invocation], Either[Failure, Any]]

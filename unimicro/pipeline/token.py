@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unimicro.invocation import Principal
-from unimicro.outcome import Either, Failure, Left, Right
+from unimicro.outcome import Either, Failure, Left
 from unimicro.pipeline.bottom import sync_perform
 from unimicro.pipeline.policy import Policy
 from unimicro.pipeline.stages import ORDER, Await, Do, Stage, Steps
@@ -64,9 +64,9 @@ class _Check:
         self._authorize: Any = operation.service.token_authorizer
         self._challenge = {"WWW-Authenticate": f'Bearer realm="{operation.service.name}"'}
 
-    def guard(self, invocation: Invocation) -> Either[Failure, Invocation]:
+    def guard(self, invocation: Invocation) -> Invocation | Either[Failure, Any]:
         if invocation.principal is not None:
-            return Right(invocation)
+            return invocation
         token = bearer(invocation.metadata.get(self._header))
         if not token:
             return self._missing()
@@ -74,7 +74,9 @@ class _Check:
             answer = self._authorize(token)
         except Exception as error:
             return self._broken(error)
-        return _decide(invocation, answer)
+        if not _allows(answer, invocation.stage):
+            return Left(_denied())
+        return invocation.with_principal(TOKEN_BEARER)
 
     def flow(self, step: type[Await | Do], invocation: Invocation) -> Steps:
         if invocation.principal is not None:
@@ -86,8 +88,9 @@ class _Check:
             answer = yield step(self._authorize, token)
         except Exception as error:
             return self._broken(error)
-        decided = _decide(invocation, answer)
-        return (yield decided.value) if decided.is_right() else decided
+        if not _allows(answer, invocation.stage):
+            return Left(_denied())
+        return (yield invocation.with_principal(TOKEN_BEARER))
 
     def _missing(self) -> Either[Failure, Any]:
         text = f"no token in {self._header!r}"
@@ -120,12 +123,6 @@ def accepts_token(service: Service) -> Callable[[str, str], bool]:
 
 def _log_broken(service: Service, error: Exception) -> None:
     log.error("the token authorizer of %s raised; denied", service.name, exc_info=error)
-
-
-def _decide(invocation: Invocation, answer: object) -> Either[Failure, Invocation]:
-    if _allows(answer, invocation.stage):
-        return Right(invocation.with_principal(TOKEN_BEARER))
-    return Left(_denied())
 
 
 def _allows(answer: object, stage: str) -> bool:
