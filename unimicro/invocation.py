@@ -252,9 +252,7 @@ class Invocation(_Fields):
         )
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not Invocation:
-            return NotImplemented
-        return self[:_NATIVE] == other[:_NATIVE]
+        return type(other) is Invocation and self[:_NATIVE] == other[:_NATIVE]
 
     def __ne__(self, other: object) -> bool:
         return not self == other

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -222,18 +221,3 @@ def test_ids_are_unique_in_threads():
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda _: new_id(), range(5_000)))
     assert len(set(ids)) == 5_000
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_ids_are_unique_after_a_fork():
-    new_id()
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(write, new_id().encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        theirs = pipe.read().decode()
-    os.waitpid(child, 0)
-    assert theirs.partition("-")[0] != new_id().partition("-")[0]

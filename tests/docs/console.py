@@ -1,4 +1,4 @@
-"""Replays the ``console`` blocks of a page: ``curl`` against the app that the page serves, ``unimicro`` as it is.
+"""Replays the ``console`` blocks of a page: ``curl`` against the app that is served, ``unimicro`` as it is.
 
 A block is a session: lines that begin with ``$`` are commands, the lines below each are its output.
 """

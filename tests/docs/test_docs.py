@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import types
 
@@ -109,3 +110,12 @@ def test_every_page_is_reached_from_the_first():
 def test_all_three_examples_stand_on_the_first_page_in_full():
     shown = {block.comment for block in blocks_of(ROOT / "docs" / "index.md")}
     assert {"examples/hello.py", "examples/first.py", "examples/orders.py"} <= shown
+
+
+FRAGMENTS = [path for path in sorted((ROOT / "changes").iterdir()) if path.name != "README.md"]
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda path: path.name)
+def test_a_fragment_is_one_sentence_of_a_known_kind(fragment):
+    assert re.fullmatch(r"[\w-]+\.(added|changed|fixed|removed)\.md", fragment.name)
+    assert re.fullmatch(r"[^\n]+\.\n", fragment.read_text())

@@ -10,6 +10,7 @@ import pytest
 from unimicro_cli.main import main
 
 import unimicro
+from tests.docs.pages import REFERENCE
 from unimicro import errors
 from unimicro.config import _KINDS, PREFIX, Settings
 from unimicro.errors import ServiceError
@@ -18,7 +19,6 @@ from unimicro.pipeline.stages import ORDER
 from unimicro.plugins import builtin
 from unimicro.plugins.hookspecs import UnimicroSpec
 from unimicro.service import EntryOptions
-from tests.docs.pages import REFERENCE
 
 REFERENCE_TEXT = "".join(page.read_text() for page in REFERENCE.glob("*.md"))
 
@@ -77,7 +77,9 @@ def test_every_command_and_each_of_its_options_is_listed(command):
 
 
 def test_the_table_of_codes_is_that_of_the_code():
-    listed = {code: (int(status), retry, counts) for code, status, retry, counts, *_ in rows("failures.md", "code")}
+    listed = {
+        code: (int(status), retry, counts) for code, status, retry, counts, *_ in rows("failures.md", "code")
+    }
     assert listed == {code: (rule.status, rule.retryable, rule.breaker) for code, rule in CODES.items()}
 
 

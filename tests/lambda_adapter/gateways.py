@@ -86,7 +86,9 @@ def alb_single(method, target, headers, body=b""):
 def alb_multi(method, target, headers, body=b""):
     event, pairs = _alb(method, target)
     fields = {name: [value] for name, value in headers.items()}
-    return event | {"multiValueQueryStringParameters": _multi(pairs), "multiValueHeaders": fields} | _body(body)
+    return (
+        event | {"multiValueQueryStringParameters": _multi(pairs), "multiValueHeaders": fields} | _body(body)
+    )
 
 
 SHAPES = {

@@ -159,11 +159,13 @@ def test_the_services_are_set_up_by_the_first_event_and_only_once():
 
 @pytest.mark.parametrize("name", ["http_v2_minimal", "rest_v1_console", "alb_multi"])
 def test_a_set_up_that_fails_is_a_500_and_is_tried_again(name):
-    app = App(Counting(failures=1), config={})
+    service = Counting(failures=1)
+    app = App(service, config={})
     answer = ask(load(name), app)
     assert answer["statusCode"] == 500
     assert SECRET not in str(answer)
     assert ask(load(name), app)["statusCode"] == 200
+    assert service.set_up == 2
 
 
 def test_an_interrupt_is_not_answered():

@@ -21,8 +21,11 @@ FAMILIES = {
 
 
 def moved(name, path, method="GET"):
-    """A sample event sent to another path with another verb."""
+    """A sample event sent to another path with another verb, without its query."""
     event = load(name)
+    for field in ("rawQueryString", "queryStringParameters", "multiValueQueryStringParameters"):
+        if field in event:
+            event[field] = None
     if "rawPath" in event:
         event["rawPath"] = path
         event["requestContext"]["http"]["method"] = method

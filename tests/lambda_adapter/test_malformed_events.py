@@ -131,7 +131,9 @@ MUTABLE = {name: event for name in all_events() if isinstance(event := load(name
 
 def is_well_formed(answer):
     if "statusCode" in answer:
-        shapes = [shape for shape, (keys, more) in gateways.SHAPES.items() if keys <= set(answer) <= keys | more]
+        shapes = [
+            shape for shape, (keys, more) in gateways.SHAPES.items() if keys <= set(answer) <= keys | more
+        ]
         assert len(shapes) == 1
         return gateways.read(answer, shapes[0]).status in range(200, 600)
     if "policyDocument" in answer:

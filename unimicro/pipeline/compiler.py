@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
+from unimicro.outcome import Either
 from unimicro.pipeline.bottom import async_invoke, async_perform, sync_invoke, sync_perform
 from unimicro.pipeline.stages import ORDER, Stage
 
@@ -15,9 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
+    from unimicro.invocation import Invocation
     from unimicro.operation import Operation
+    from unimicro.outcome import Failure
     from unimicro.pipeline.policy import Assembly, Policy
     from unimicro.pipeline.ports import Clock
+    from unimicro.pipeline.stages import Guard
 
 __all__ = ["compile_async", "compile_sync", "stages_of", "user_stage"]
 
@@ -52,7 +56,21 @@ def user_stage(function: Callable[..., Any], where: str) -> Stage:
             " yields Await(function, ...) for I/O"
         )
     _check_takes_one(function, f"{where}: stage {name}")
-    return Stage(name, ORDER["user"], function, inspect.isgeneratorfunction(called))
+    if inspect.isgeneratorfunction(called):
+        return Stage(name, ORDER["user"], function, is_flow=True)
+    return Stage(name, ORDER["user"], _strict(function), is_flow=False)
+
+
+def _strict(guard: Guard) -> Guard:
+    """A user's guard says ``Right`` when it lets a call pass; only this package's own may leave it out."""
+
+    def strict(invocation: Invocation) -> Either[Failure, Invocation]:
+        checked = guard(invocation)
+        if isinstance(checked, Either):
+            return checked
+        raise TypeError("a guard must return Right(invocation) or Left(Failure)")
+
+    return strict
 
 
 def _check_takes_one(function: Callable[..., Any], label: str) -> None:
