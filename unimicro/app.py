@@ -44,7 +44,7 @@ class App:
         plugins: Plugin objects, or names of installed plugins.
         policies: For every operation, below the service's and the entry's own.
         stages: Guards and flows run for every operation, before those of its service and entry.
-        stage: Deployment stage; ``UNIMICRO_STAGE`` overrides it.
+        stage: Deployment stage; configuration and ``UNIMICRO_STAGE`` override it.
         config: See ``unimicro.config.load_settings``.
         clock: Another source of time, for tests.
 

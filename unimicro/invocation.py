@@ -59,7 +59,9 @@ class Metadata(Mapping[str, str]):
     def get(self, name: str, default: Any = None) -> Any:
         """The joined value, or ``default``; quickest with a name in lower case."""
         value = self._joined.get(name)
-        return self._joined.get(name.lower(), default) if value is None else value
+        if value is not None:
+            return value
+        return default if name.islower() else self._joined.get(name.lower(), default)
 
     def getall(self, name: str) -> tuple[str, ...]:
         """Every value of the field, in order; empty when absent."""

@@ -185,7 +185,8 @@ def entry(
 
     ``@entry`` alone takes verb and path from the method's name: ``get`` → ``GET /``,
     ``get_order_lines`` → ``GET /order/lines``, ``refresh`` → ``POST /refresh``. Positional parameters
-    without default become path segments; ``@entry("GET", "/orders/{order_id}")`` says so itself.
+    without default become path segments (of POST, PUT and PATCH only those that fit one: a dataclass or a
+    list is a member of the body); ``@entry("GET", "/orders/{order_id}")`` says so itself.
 
     The options are those of ``EntryOptions``; ``auth``, ``retry``, ``breaker`` and ``deadline`` are
     policies by name, ``policies`` takes any others.
@@ -241,7 +242,7 @@ def event(
 
 
 def every(seconds: float, /, *, policies: Sequence[Policy] = (), blocking: bool = True) -> Callable[[F], F]:
-    """Call the method every ``seconds`` while the app runs.
+    """Call the method every ``seconds`` while the app runs; the door ``timers`` does it.
 
     Raises:
         DefinitionError: ``seconds`` is not above zero.
@@ -291,11 +292,11 @@ class Service:
         return bool(expected) and hmac.compare_digest(token.encode(), expected.encode())
 
     def setup(self) -> Awaitable[None] | None:
-        """Called once before the first request, in the order the services were given; may be async."""
+        """Called when the app starts, in the order the services were given; may be async."""
         return None
 
     def stop(self) -> Awaitable[None] | None:
-        """Called once after the last request, in reverse order; may be async."""
+        """Called when the app stops, in reverse order; may be async."""
         return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import threading
+import threading  # noqa: TC003 - read by the binder
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Annotated, Any
@@ -221,10 +221,10 @@ def test_an_interval_is_above_zero(seconds):
 
 
 def test_declared_errors_are_exception_classes_with_a_code_of_the_table():
-    class Odd(Exception):  # noqa: N818 - not about names
+    class Odd(Exception):
         code = "oops"
 
-    class Stranger(Exception):  # noqa: N818 - not about names
+    class Stranger(Exception):
         code = ["not_found"]  # noqa: RUF012 - what a stranger's class may look like
 
     for error, told in (

@@ -24,7 +24,7 @@ from unimicro.outcome import CODES
 BY_CODE = {kind.code: kind for kind in ServiceError.__subclasses__() if kind.__module__ == "unimicro.errors"}
 
 
-class OutOfStock(Exception):  # noqa: N818 - not about names
+class OutOfStock(Exception):
     code = "aborted"
 
     def __init__(self, sku: str, left: int) -> None:
@@ -58,12 +58,12 @@ class Careless(NotFound):
         pass
 
 
-class Unreadable(Exception):  # noqa: N818 - not about names
+class Unreadable(Exception):
     def __str__(self) -> str:
         raise RuntimeError("secret")
 
 
-class Foreign(Exception):  # noqa: N818 - not about names
+class Foreign(Exception):
     """Its attributes have our names and another meaning."""
 
     code = "unavailable"
@@ -76,7 +76,7 @@ class WrongCode(ServiceError):
 
 
 @dataclass
-class Typed(Exception):  # noqa: N818 - not about names
+class Typed(Exception):
     sku: str
 
 

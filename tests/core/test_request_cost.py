@@ -14,7 +14,7 @@ from unimicro import App, Breaker, Deadline, Invocation, Retry, Right, Service, 
 class Guarding:
     @hookimpl
     def unimicro_register_stages(self, operation, register):
-        register("watch", lambda invocation: Right(invocation))
+        register("watch", Right)
 
 
 class Busy(Service):

@@ -80,7 +80,7 @@ def example_text(comment: str) -> str:
     """The file that ``examples/first.py`` names, or the parts of ``examples/first.py: First.get, app``."""
     name, _, parts = comment.partition(":")
     source = (ROOT / name).read_text()
-    return "\n".join(_part(source, part.strip()) for part in parts.split(",")) if parts else source
+    return "\n\n".join(_part(source, part.strip()) for part in parts.split(",")) if parts else source
 
 
 def _part(source: str, name: str) -> str:

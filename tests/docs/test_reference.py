@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
+from typing import get_overloads
 
 import click
 import pytest
@@ -18,7 +20,7 @@ from unimicro.outcome import CODES
 from unimicro.pipeline.stages import ORDER
 from unimicro.plugins import builtin
 from unimicro.plugins.hookspecs import UnimicroSpec
-from unimicro.service import EntryOptions
+from unimicro.service import EntryOptions, entry
 
 REFERENCE_TEXT = "".join(page.read_text() for page in REFERENCE.glob("*.md"))
 
@@ -56,8 +58,12 @@ def test_every_hook_is_listed(hook):
     assert f"`{hook}(" in page("hooks.md")
 
 
-OPTIONS = {field.name: field.default for field in dataclasses.fields(EntryOptions)}
-OPTIONS |= dict.fromkeys(("auth", "retry", "breaker", "deadline"))
+KEYWORDS = inspect.signature(get_overloads(entry)[1]).parameters.values()
+OPTIONS = {option.name: option.default for option in KEYWORDS if option.kind is option.KEYWORD_ONLY}
+
+
+def test_the_typed_signature_of_entry_has_every_option():
+    assert {field.name for field in dataclasses.fields(EntryOptions)} <= OPTIONS.keys()
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -171,8 +171,9 @@ class TestPaths:
 
     def test_an_http_api_v1_path_without_the_stage_is_left_alone(self):
         event = load("http_api_v1")
-        event["path"] = "/echo/live"
-        assert json.loads(handler(event, Context())["body"])["name"] == "live"
+        event["path"] = "/echo/mia"
+        event["requestContext"] |= {"stage": "echo", "path": "/echo/echo/mia"}
+        assert json.loads(handler(event, Context())["body"])["name"] == "mia"
 
     def test_a_missing_stage_strips_nothing(self):
         event = moved("http_v2_named_stage", "/None/echo/a")

@@ -64,7 +64,7 @@ def test_an_authorizer_is_answered(runtime):
     assert answer["policyDocument"]["Statement"][0]["Effect"] == "Allow"
 
 
-def test_the_text_of_the_exception_is_in_the_log_only():
-    with RuntimeApi("tests.lambda_adapter.service.handler") as runtime:
-        answer_of(runtime, load("http_v2_raises"))
+def test_the_app_itself_is_a_function_and_an_exceptions_text_is_in_its_log_only():
+    with RuntimeApi("tests.lambda_adapter.service.app") as runtime:
+        assert SECRET not in json.dumps(answer_of(runtime, load("http_v2_raises")))
     assert SECRET in runtime.log

@@ -92,7 +92,7 @@ def test_an_undeclared_exception_is_tried_again_on_a_repeatable_entry(drive):
 
 
 def test_a_declared_error_is_tried_again_by_its_code(drive):
-    class OutOfStock(Exception):  # noqa: N818 - not about names
+    class OutOfStock(Exception):
         code = "failed_precondition"
 
     service = Failing(OutOfStock(), errors=[OutOfStock])

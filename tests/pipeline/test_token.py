@@ -133,6 +133,7 @@ def test_without_the_variable_the_default_denies(ask, monkeypatch):
     assert ask(app_of(), authorization="x").status_code == 403
     monkeypatch.setenv("TOKEN", "")
     assert ask(app_of(), authorization="x").status_code == 403
+    assert Service().token_authorizer("") is False
 
 
 @pytest.mark.parametrize("token", ["token", "tökén", "🎉", "a b"])

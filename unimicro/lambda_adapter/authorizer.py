@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.lambda_adapter.events import EventKind, LambdaCall
+from unimicro.lambda_adapter.http_events import MALFORMED
 from unimicro.outcome import Failure
 from unimicro.pipeline.token import TOKEN_BEARER, accepts_token, bearer
 from unimicro.routes.table import split_path
@@ -71,7 +72,7 @@ class AuthorizerEvents(EventKind):
     def handle(self, native: LambdaCall) -> dict[str, Any]:
         try:
             return self._answer(native)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except MALFORMED:
             return self._deny(native.event)
 
     def refuse(self, native: LambdaCall, failure: Failure) -> dict[str, Any]:  # noqa: ARG002 - every kind's

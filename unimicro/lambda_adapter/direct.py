@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.frontend import FrontEnd, operation_name, read_call
 from unimicro.invocation import CallPayload, Invocation, Metadata
-from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline, request_id
+from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline_of, request_id
 from unimicro.operation import unexpected_failure
 from unimicro.outcome import Either, Failure, Left, Response, failure_of
 from unimicro.routes.answers import problem_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from unimicro.app import App
 
 log = logging.getLogger("unimicro")
 
@@ -35,6 +37,10 @@ class DirectInvocation(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
     """
 
     name = "lambda"
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        self._deadline = deadline_of(app)
 
     def decode(self, native: LambdaCall) -> Either[Failure, Invocation]:
         event = native.event
@@ -54,7 +60,7 @@ class DirectInvocation(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
             payload,
             Metadata(headers),
             native=native,
-            deadline=deadline(native.context, self.app),
+            deadline=self._deadline(native.context),
             request_id=request_id(native.context),
         )
 

@@ -51,15 +51,19 @@ def request_id(context: Any) -> str:
     return found if isinstance(found, str) else ""
 
 
-def deadline(context: Any, app: App) -> float | None:
-    """When the answer must be there, in monotonic seconds: Lambda's own limit less the reserve.
+def deadline_of(app: App) -> Callable[[Any], float | None]:
+    """A function from a context to when the answer must be there, in monotonic seconds.
 
+    That is Lambda's own limit less the reserve; ``None`` where the context knows no limit.
     https://docs.aws.amazon.com/lambda/latest/dg/python-context.html: ``get_remaining_time_in_millis``.
     """
-    try:
-        remaining = context.get_remaining_time_in_millis()
-    except AttributeError:
-        return None
-    if not isinstance(remaining, int | float):
-        return None
-    return app.clock.now() + remaining / 1000 - app.settings.deadline_reserve
+    now, reserve = app.clock.now, app.settings.deadline_reserve
+
+    def deadline(context: Any) -> float | None:
+        try:
+            remaining = context.get_remaining_time_in_millis()
+        except AttributeError:
+            return None
+        return now() + remaining / 1000 - reserve if isinstance(remaining, int | float) else None
+
+    return deadline

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.frontend import FrontEnd
 from unimicro.invocation import Metadata
-from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline, request_id
+from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline_of, request_id
 from unimicro.outcome import Either, Failure
 from unimicro.routes.request import HttpRequest, body_too_large, strip_prefix
 from unimicro.routes.table import split_path
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Segments = tuple[str, ...] | Failure
 Query = tuple[tuple[str, str], ...]
 
+MALFORMED = (AttributeError, KeyError, TypeError, ValueError)
+"""What reading an event of the wrong shape raises."""
+
 
 class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
     """Base of the payload families; they differ in ``request`` and ``answer``."""
@@ -39,13 +42,14 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
         self._base = split_path(app.settings.base_path)
         self._max_body = app.settings.max_body_bytes
         self._max_fields = app.settings.max_fields
+        self._deadline = deadline_of(app)
 
     @abstractmethod
     def request(self, native: LambdaCall) -> HttpRequest:
         """Read the event.
 
         Raises:
-            AttributeError, KeyError, TypeError, ValueError: The event is malformed.
+            AttributeError, KeyError, TypeError, ValueError: The event is malformed (``MALFORMED``).
         """
 
     @abstractmethod
@@ -61,7 +65,11 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
         return self.answer(self._http.encode(self._read(native), invocation, outcome))
 
     def handle(self, native: LambdaCall) -> dict[str, Any]:
-        return self.answer(self._http.handle(self._read(native)))
+        try:
+            request = self.request(native)
+        except MALFORMED:
+            request = _malformed(native)
+        return self.answer(self._http.handle(request))
 
     def refuse(self, native: LambdaCall, failure: Failure) -> dict[str, Any]:
         return self.answer(self._http.handle(HttpRequest("", "", problem=failure, native=native)))
@@ -69,9 +77,8 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
     def _read(self, native: LambdaCall) -> HttpRequest:
         try:
             return self.request(native)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            problem = Failure("invalid_argument", "the Lambda event is malformed", layer="lambda")
-            return HttpRequest("", "", problem=problem, native=native)
+        except MALFORMED:
+            return _malformed(native)
 
     def build(
         self,
@@ -102,7 +109,7 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
             body,
             problem,
             stage if isinstance(stage, str) and stage != "$default" else "",
-            deadline(context, self.app),
+            self._deadline(context),
             request_id(context),
             native,
         )
@@ -122,6 +129,11 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
             wrong = "base64" if encoded else "Unicode"
             return Failure("invalid_argument", f"the body is no valid {wrong}", layer="lambda")
         return body_too_large(self._max_body) if len(body) > self._max_body else body
+
+
+def _malformed(native: LambdaCall) -> HttpRequest:
+    problem = Failure("invalid_argument", "the Lambda event is malformed", layer="lambda")
+    return HttpRequest("", "", problem=problem, native=native)
 
 
 def pairs_of(values: Mapping[str, Sequence[str]] | None) -> list[tuple[str, str]]:

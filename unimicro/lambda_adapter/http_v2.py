@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.invocation import Metadata
 from unimicro.lambda_adapter.events import request_context
-from unimicro.lambda_adapter.http_events import HttpEvents, require_text, text_body
+from unimicro.lambda_adapter.http_events import HttpEvents, grouped, require_text, text_body
 from unimicro.routes.request import parse_path, parse_query, strip_prefix
 from unimicro.routes.table import split_path
 
@@ -54,32 +54,27 @@ class HttpV2(HttpEvents):
             return parse_path(path)
         segments = split_path(path)
         # A named stage is part of the path on the domain that API Gateway gives, not on one's own.
-        named = stage != "$default" and isinstance(stage, str)
-        if named and ".execute-api." in gateway.get("domainName", ""):
+        if stage != "$default" and ".execute-api." in gateway.get("domainName", ""):
             return strip_prefix(segments, (stage,))
         return segments
 
     def answer(self, answer: HttpAnswer) -> dict[str, Any]:
-        headers: dict[str, str] = {}
-        cookies: list[str] = []
-        spelling: dict[str, str] = {}
-        for field, value in answer.headers:
-            lowered = field.lower()
-            name = spelling.setdefault(lowered, field)
-            if lowered == "set-cookie":
-                cookies.append(value)
-            else:
-                headers[name] = f"{headers[name]}, {value}" if name in headers else value
         body, is_base64 = text_body(answer)
-        sent: dict[str, Any] = {
-            "statusCode": answer.status,
-            "headers": headers,
-            "body": body,
-            "isBase64Encoded": is_base64,
-        }
+        sent: dict[str, Any] = {"statusCode": answer.status, "body": body, "isBase64Encoded": is_base64}
+        if len(answer.headers) == 1 and not _sets_cookie(answer.headers[0][0]):
+            sent["headers"] = dict(answer.headers)
+            return sent
+        fields = grouped(answer.headers)
+        cookies = [value for name in fields if _sets_cookie(name) for value in fields[name]]
+        sent["headers"] = {name: ", ".join(fields[name]) for name in fields if not _sets_cookie(name)}
         if cookies:
             sent["cookies"] = cookies
         return sent
+
+
+def _sets_cookie(name: str) -> bool:
+    """Cookies have a list of their own: they must not be joined (RFC 6265 §3)."""
+    return name.lower() == "set-cookie"
 
 
 def _metadata(headers: dict[str, str], cookies: list[str] | None) -> Metadata:

@@ -1,4 +1,4 @@
-"""All hooks of unimicro. They run while an app is assembled, never while it serves a request.
+"""All hooks of unimicro. They run while an app is assembled or a door is made, never per request.
 
 A plugin is any object (a module, usually) whose functions carry ``@hookimpl`` and the names below.
 Parameters that an implementation does not need may be left out of its signature.
@@ -61,9 +61,9 @@ class UnimicroSpec:
         """Register stages of ``operation``; called once per operation."""
 
     @hookspec
-    def unimicro_register_lambda_events(self, app: App, register: RegisterEvent) -> None:
-        """Register shapes of Lambda events."""
-
-    @hookspec
     def unimicro_assembled(self, app: App) -> None:
         """The app is complete: look at ``app.operations``, keep a reference, change nothing."""
+
+    @hookspec
+    def unimicro_register_lambda_events(self, app: App, register: RegisterEvent) -> None:
+        """Register shapes of Lambda events; called when the Lambda door is made."""

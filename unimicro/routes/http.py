@@ -53,9 +53,8 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
         return answer_of(native, operation, invocation, outcome, self._gzip_min_bytes)
 
     def handle(self, native: HttpRequest) -> HttpAnswer:
-        if native.method == "OPTIONS":
-            return self._options(native) or super().handle(native)
-        return super().handle(native)
+        answer = self._options(native) if native.method == "OPTIONS" else None
+        return FrontEnd.handle(self, native) if answer is None else answer
 
     async def ahandle(self, native: HttpRequest) -> HttpAnswer:
         return self._options(native) or await super().ahandle(native)
