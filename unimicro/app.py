@@ -6,19 +6,16 @@ from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Self
 
+from unimicro.assembly import checked_services, compile_operations, merged_policies
 from unimicro.config import load_settings
-from unimicro.errors import ConfigurationError, DefinitionError, nearest
+from unimicro.errors import ConfigurationError, nearest
 from unimicro.invocation import CallPayload, Invocation, Principal, current_invocation, new_id
 from unimicro.lifecycle import Lifecycle
-from unimicro.operation import Operation, operations_of
 from unimicro.outcome import Either, Failure, Left, Response, Right
 from unimicro.pipeline.clock import SystemClock
 from unimicro.pipeline.compiler import compile_async, compile_sync, stages_of, user_stage
-from unimicro.pipeline.deadline import Deadline
-from unimicro.pipeline.policy import Assembly, Policy, policy_from_config
-from unimicro.pipeline.token import Token
+from unimicro.pipeline.policy import Assembly
 from unimicro.plugins import builtin
-from unimicro.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,9 +23,12 @@ if TYPE_CHECKING:
 
     from unimicro.config import Config
     from unimicro.frontend import FrontEnd
+    from unimicro.operation import Operation
+    from unimicro.pipeline.policy import Policy
     from unimicro.pipeline.ports import Clock
     from unimicro.pipeline.stages import Stage
     from unimicro.plugins.manager import Plugins
+    from unimicro.service import Service
 
 __all__ = ["App"]
 
@@ -64,17 +64,11 @@ class App:
     ) -> None:
         self.settings = load_settings(stage, config)
         self.clock: Clock = clock or SystemClock()
-        self.services = _checked_services(services)
+        self.services = checked_services(services)
         self._policies = tuple(policies)
         self._user_stages = tuple(stages)
         self._plugins = self._load_plugins(plugins) if plugins else None
-        self.operations: Mapping[str, Operation] = {
-            operation.name: operation
-            for service in self.services
-            for operation in operations_of(service, self.settings.stage, self.settings.max_fields)
-        }
-        _check_routes(self.operations.values())
-        self._check_config_names()
+        self.operations: Mapping[str, Operation] = compile_operations(self.services, self.settings)
         assembly = Assembly(self.clock, self.settings.stage)
         self._stages = {
             operation.name: self._stages_of(operation, assembly) for operation in self.operations.values()
@@ -92,13 +86,6 @@ class App:
 
         return Plugins(plugins, self.settings.disabled_plugins)
 
-    def _check_config_names(self) -> None:
-        for name in self.settings.entries:
-            if name not in self.operations:
-                raise ConfigurationError(
-                    f"entries: there is no operation {name!r}{nearest(name, self.operations)}"
-                )
-
     def _stages_of(self, operation: Operation, assembly: Assembly) -> tuple[Stage, ...]:
         where = operation.name
         given = (*self._user_stages, *operation.service.stages, *operation.options.stages)
@@ -112,32 +99,8 @@ class App:
         return stages_of(operation, self.policies_of(operation).values(), extra, assembly)
 
     def policies_of(self, operation: Operation) -> dict[str, Policy]:
-        """The policies in force: defaults ← app ← service ← entry ← configuration, by name."""
-        defaults: list[Policy] = [Deadline()]
-        if not operation.options.no_auth:
-            defaults.append(Token())
-        code = (*defaults, *self._policies, *operation.service.policies, *operation.options.policies)
-        merged = {policy.name: policy for policy in code}
-        if operation.options.no_auth:
-            merged.pop("auth", None)
-        for place, table in (
-            ("policies", self.settings.policies),
-            (f"entries.{operation.name}", self.settings.entries.get(operation.name, {})),
-        ):
-            for name, value in table.items():
-                if name not in builtin.POLICIES:
-                    raise ConfigurationError(
-                        f"{place}: unknown policy {name!r}{nearest(name, builtin.POLICIES)}"
-                    )
-                kind = builtin.load(builtin.POLICIES[name])
-                policy = policy_from_config(kind, value, f"{place}.{name}")
-                if policy is None:
-                    merged.pop(name, None)
-                else:
-                    merged[name] = policy
-        for policy in merged.values():
-            _check_policy(policy, operation)
-        return merged
+        """The policies in force for ``operation``, by name; see ``merged_policies``."""
+        return merged_policies(operation, self._policies, self.settings)
 
     def stages_of(self, operation: str) -> tuple[Stage, ...]:
         """The compiled pipeline of an operation, outermost first; the method lies below it."""
@@ -311,46 +274,6 @@ class App:
 
     def __iter__(self) -> Iterator[Operation]:
         return iter(self.operations.values())
-
-
-def _checked_services(services: Sequence[Any]) -> tuple[Service, ...]:
-    if not services:
-        raise DefinitionError("App needs at least one service: App(First())")
-    names: set[str] = set()
-    for service in services:
-        if isinstance(service, type):
-            raise DefinitionError(f"App takes instances: write {service.__name__}(), not {service.__name__}")
-        if not isinstance(service, Service):
-            raise DefinitionError(f"App takes services, not {service!r}")
-        if not hasattr(service, "url_prefix"):
-            kind = type(service).__name__
-            raise DefinitionError(f"{kind}.__init__ must call super().__init__(**kwargs)")
-        if service.name in names:
-            raise DefinitionError(f"two services are called {service.name!r}: give one another name=")
-        names.add(service.name)
-    return tuple(services)
-
-
-def _check_routes(operations: Iterable[Operation]) -> None:
-    taken: dict[tuple[str, tuple[str, ...]], Operation] = {}
-    for operation in operations:
-        if operation.http is not None:
-            # The names of path parameters make no difference to a request.
-            segments = operation.http.template.split("/")
-            shape = tuple("{}" if segment.startswith("{") else segment for segment in segments)
-            other = taken.setdefault((operation.http.verb, shape), operation)
-            if other is not operation:
-                raise DefinitionError(
-                    f"{other.name} and {operation.name} are both {operation.http.verb}"
-                    f" {operation.http.template}; give one another path, or its service a url_prefix"
-                )
-
-
-def _check_policy(policy: Policy, operation: Operation) -> None:
-    try:
-        policy.check(operation.options)
-    except DefinitionError as error:
-        raise DefinitionError(f"{operation.name}: {error}") from error
 
 
 def _unknown(operation: str) -> Either[Failure, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from unimicro.conversion import is_plain, plain_to_json, strip_annotated, to_json
@@ -191,6 +191,8 @@ def _compile(
     if http and len(triggers) > 1:
         raise DefinitionError(f"{qualified}: @entry stands alone on a method; write a second method")
     options = bindings[0].options
+    if any(replace(binding.options, idempotent=options.idempotent) != options for binding in bindings):
+        raise DefinitionError(f"{qualified}: its decorators must have the same options: it has one pipeline")
     signature = Signature.of(method, qualified)
     _check_names(signature, options, qualified)
     binding = _http_binding(service, name, http[0], signature, qualified) if http else None
@@ -241,6 +243,8 @@ def _http_binding(
         names = signature.place(verb, None, where)
         path = "/".join([path.rstrip("/"), *(f"{{{name}}}" for name in names)])
     template = (service.url_prefix + path).rstrip("/") or "/"
+    if any(character in template for character in "%?#"):
+        raise DefinitionError(f"{where}: write the path {template!r} decoded and without a query")
     if template_names(template, where) != names:
         raise DefinitionError(f"{where}: the url_prefix {service.url_prefix!r} can hold no parameters")
     return HttpBinding(verb, template, names)

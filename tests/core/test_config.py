@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from unimicro import App, Breaker, Deadline, Retry, Service, entry
+from unimicro import App, Breaker, Deadline, Retry, Service, Token, entry
 from unimicro.config import Settings, load_settings
 from unimicro.errors import ConfigurationError
 
@@ -190,6 +190,15 @@ def test_auth_false_opens_an_entry_and_no_other():
     client = App(Shop(), config={"entries": {"shop.get": {"auth": False}}}).test_client()
     assert client.get("/").text == "in"
     assert App(Shop()).test_client().get("/").status_code == 401
+
+
+def test_auth_for_every_operation_does_not_close_an_open_one():
+    client = App(Shop(), config={"policies": {"auth": {"header": "x-token"}}}).test_client()
+    assert client.get("/open").text == "open"
+    assert "x-token" in client.get("/").json["detail"]
+    assert App(Shop(), policies=[Token()]).test_client().get("/open").text == "open"
+    closed = App(Shop(), config={"entries": {"shop.get_open": {"auth": True}}})
+    assert closed.test_client().get("/open").status_code == 401
 
 
 def test_the_base_path_is_stripped_as_whole_segments():

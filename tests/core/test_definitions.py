@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from unimicro import App, Body, Breaker, Cors, Deadline, Path, Retry, Service, entry, every
+from unimicro import App, Body, Breaker, Cors, Deadline, Path, Retry, Service, entry, event, every
 from unimicro.errors import ConfigurationError, DefinitionError
 
 
@@ -285,6 +285,29 @@ def test_a_whole_body_leaves_no_room_for_members():
 @pytest.mark.parametrize("stage", ["text", 5, lambda: None])
 def test_a_stage_must_take_the_invocation(stage):
     assert "s.nothing" in refused(entry_of(nothing, stages=[stage]))
+
+
+@pytest.mark.parametrize("path", ["/caf%C3%A9", "/a?b=c", "/a#b", "/100%"])
+def test_a_path_is_written_decoded_and_without_query(path):
+    assert path in refused(entry_of(nothing, "GET", path))
+    App(entry_of(nothing, "GET", "/café/a b"))
+
+
+def test_decorators_of_one_method_have_the_same_options():
+    class Twice(Service):
+        @event("a", "b", retry=Retry())
+        @event("c", "d")
+        def on_either(self): ...
+
+    class Alike(Service):
+        @event("a", "b")
+        @event("c", "d")
+        @every(5)
+        def on_either(self): ...
+
+    assert "twice.on_either" in refused(Twice())
+    operation = App(Alike()).operations["alike.on_either"]
+    assert (len(operation.events), operation.interval) == (2, 5.0)
 
 
 def test_all_of_them_are_configuration_errors():

@@ -142,3 +142,8 @@ def test_a_door_that_does_not_exist_is_an_error_with_a_suggestion(app):
 
 def test_every_door_is_made_once(app):
     assert app.door("memory") is app.door("memory")
+
+
+def test_the_test_client_finds_the_services_set_up(app, log):
+    app.test_client()
+    assert log == ["setup one", "setup two"]

@@ -73,8 +73,8 @@ def app(service, clock) -> App:
     return App(service, clock=clock)
 
 
-def timed(app: App, path: str, milliseconds: str):
-    return app.test_client().get(path, headers={"x-timeout-ms": milliseconds})
+def timed(app: App, path: str, milliseconds: str, **headers: str):
+    return app.test_client().get(path, headers={"x-timeout-ms": milliseconds, **headers})
 
 
 def test_the_header_is_the_time_that_is_left(app):
@@ -88,6 +88,22 @@ def test_no_time_left_means_not_started(app, service):
     assert code_of(answer) == (504, "deadline_exceeded")
     assert "not started" in answer.json["detail"]
     assert service.calls == 0
+
+
+def test_nobody_is_asked_when_no_time_is_left():
+    asked: list[str] = []
+
+    class Asking(Service):
+        def token_authorizer(self, token):
+            asked.append(token)
+            return True
+
+        @entry
+        def get(self): ...
+
+    answer = timed(App(Asking(), clock=VirtualClock()), "/", "0", authorization="x")
+    assert code_of(answer) == (504, "deadline_exceeded")
+    assert asked == []
 
 
 @pytest.mark.parametrize(

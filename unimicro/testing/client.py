@@ -48,7 +48,7 @@ class HttpResult(NamedTuple):
 
 
 class HttpClient:
-    """Sends requests through the HTTP door of an app.
+    """Sends requests through the HTTP door of an app, whose services it sets up.
 
     Example:
         >>> client = app.test_client()
@@ -56,6 +56,7 @@ class HttpClient:
     """
 
     def __init__(self, app: App) -> None:
+        app.start()
         self._settings = app.settings
         self._door = app.door("http")
         assert isinstance(self._door, HttpDoor)
