@@ -5,11 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test lint check soak lock bench clean
+.PHONY: serve test lint soak lock bench clean
 
-$(STAMP): requirements-dev.lock pyproject.toml
+# The certificates of the system, as pip does: a company's own authority is among them.
+export UV_SYSTEM_CERTS := true
+
+$(STAMP): requirements-uv.lock requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
@@ -38,9 +41,12 @@ bench: $(STAMP) ## Side by side with peers; needs wrk for the HTTP doors
 	$(BIN)/python benchmarks/lambda_event.py
 	$(BIN)/python benchmarks/http_door.py
 
-lock: $(STAMP) ## Renew requirements-dev.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 pyproject.toml build.in \
-		--all-extras --group dev --group bench --no-annotate --no-header -o requirements-dev.lock
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--no-annotate --no-header
+
+lock: $(STAMP) ## Renew the locks; they hold hashes and no addresses
+	$(COMPILE) pyproject.toml build.in --all-extras --group dev --group bench -o requirements-dev.lock
+	echo uv | $(COMPILE) -c requirements-dev.lock - -o requirements-uv.lock
 
 clean:
 	rm -rf $(VENV)
