@@ -114,21 +114,24 @@ class FrontEnd(ABC, Generic[Native, Answer]):
             limit = self.app.clock.now() + int(timeout) / 1000
             deadline = limit if deadline is None else min(deadline, limit)
         return Right(
-            Invocation(
-                operation,
-                payload,
-                None,
-                metadata,
-                None,
-                deadline,
-                parse_traceparent(metadata),
-                parse_idempotency_key(metadata),
-                1,
-                None,
-                door or self.name,
-                stage or self.app.settings.stage,
-                request_id or new_id(),
-                native,
+            # _make: half the price of the constructor.
+            Invocation._make(
+                (
+                    operation,
+                    payload,
+                    None,
+                    metadata,
+                    None,
+                    deadline,
+                    parse_traceparent(metadata),
+                    parse_idempotency_key(metadata),
+                    1,
+                    None,
+                    door or self.name,
+                    stage or self.app.settings.stage,
+                    request_id or new_id(),
+                    native,
+                )
             )
         )
 

@@ -7,11 +7,12 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
+from unimicro.binder import Binder
 from unimicro.conversion import is_plain, plain_to_json, strip_annotated, to_json
 from unimicro.errors import DefinitionError, declared_code, expected_failure
 from unimicro.outcome import Either, Failure, Left, Response, Right
 from unimicro.service import BINDINGS, VERBS, Binding, EntryOptions, Event, Every, Http
-from unimicro.signature import BODY_VERBS, Binder, Signature, template_names
+from unimicro.signature import BODY_VERBS, Signature, template_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

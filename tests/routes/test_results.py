@@ -151,6 +151,14 @@ def test_a_status_of_400_or_above_is_a_failure_that_keeps_its_body():
     assert failure(app.call("s.get")).code == "not_found"
 
 
+def test_a_returned_status_brings_the_header_that_it_demands():
+    assert answer(("no", 401)).headers["www-authenticate"] == "Bearer"
+    assert answer(("busy", 503)).headers["retry-after"] == "1"
+    assert answer(("busy", 429, {"retry-after": "7"})).headers["retry-after"] == "7"
+    own = {"WWW-Authenticate": "Basic"}
+    assert answer(("no", 401, own)).headers.getall("www-authenticate") == ("Basic",)
+
+
 def test_in_process_a_response_is_its_body():
     assert app_of(("body", 201)).call("s.get").value == "body"
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 100
 """Deepest nesting of a call. Real data is shallow; deep data is an attack on recursive code."""
 
+# Fixmap and fixarray, array 16 to map 32.
+MSGPACK_OPENERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+
 
 class Codec(NamedTuple):
     """A wire format.
@@ -24,17 +27,24 @@ class Codec(NamedTuple):
         decode: Bytes to plain data; raises ``ValueError`` for anything else.
         encode_result: Envelope around a successful result.
         encode: Plain data to bytes.
+        openers: The octets with which a list or a map begins.
     """
 
     content_type: str
     decode: Callable[[bytes], Any]
     encode_result: Callable[[Operation, Any], bytes]
     encode: Callable[[dict[str, Any]], bytes]
+    openers: bytes
+
+    def nests_too_deeply(self, body: bytes, decoded: Any) -> bool:
+        """Whether ``decoded`` is too deep; it cannot be while its body opens too few lists and maps."""
+        opened = len(body) - len(body.translate(None, self.openers))
+        return opened > MAX_DEPTH and too_deep(decoded)
 
 
 def json_codec() -> Codec:
     """``application/json``."""
-    return Codec("application/json", from_json, _json_result, plain_to_json)
+    return Codec("application/json", from_json, _json_result, plain_to_json, b"[{")
 
 
 def _json_result(operation: Operation, value: Any) -> bytes:
@@ -67,18 +77,18 @@ def msgpack_codec() -> Codec:
         except OverflowError as error:
             raise ValueError("msgpack has no integers beyond 64 bits") from error
 
-    return Codec("application/msgpack", decode, encode_result, pack)
+    return Codec("application/msgpack", decode, encode_result, pack, MSGPACK_OPENERS)
 
 
 def too_deep(value: Any, depth: int = MAX_DEPTH) -> bool:
     """Whether lists and maps in ``value`` nest deeper than ``depth``."""
-    level = [value]
-    while level and depth >= 0:
+    level = [value] if type(value) in (list, dict) else []
+    while level and depth > 0:
         depth -= 1
         level = [
             inner
             for outer in level
-            if type(outer) in (list, dict)
             for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is list or type(inner) is dict
         ]
-    return bool(level)
+    return any(level)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.channels.codecs import Codec, json_codec, msgpack_codec, too_deep
+from unimicro.channels.codecs import Codec, json_codec, msgpack_codec
 from unimicro.frontend import FrontEnd, operation_name, read_call
 from unimicro.operation import unexpected_failure
 from unimicro.outcome import Either, Failure, Left, Response, failure_of
@@ -74,13 +74,13 @@ class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
             envelope = codec.decode(native.body)
         except ValueError as error:
             return Failure("invalid_argument", f"body: {error}", layer="arguments")
-        if too_deep(envelope):
+        if codec.nests_too_deeply(native.body, envelope):
             return Failure("invalid_argument", "body: nested too deeply", layer="arguments")
         return envelope
 
     def _codec(self, native: DispatchRequest) -> Codec | None:
-        media = native.metadata.get("content-type", "").partition(";")[0].strip().lower()
-        return self._codecs.get(media)
+        given: str = native.metadata.get("content-type", "")
+        return self._codecs.get(given) or self._codecs.get(given.partition(";")[0].strip().lower())
 
     def encode(
         self, native: DispatchRequest, invocation: Invocation | None, outcome: Either[Failure, Any]

@@ -124,7 +124,8 @@ def _failed(
 ) -> tuple[int, list[tuple[str, str]], bytes]:
     if failure.body is not None and operation is not None and invocation is not None:
         try:
-            return _response(operation, failure.body)
+            status, headers, body = _response(operation, failure.body)
+            return status, headers + _demanded(failure, headers), body
         except Exception as error:
             failure = unexpected_failure(error, invocation, "result")
     return _problem(failure, request, invocation)
@@ -142,11 +143,17 @@ def failure_headers(failure: Failure) -> list[tuple[str, str]]:
     """The failure's own headers, and those that its status asks for (RFC 9110 §11.6.1, §10.2.3)."""
     own = (failure.headers or {}).items()
     headers = [(name, value) for name, value in own if _is_field(name, value)]
-    if failure.status == 401 and not any(name.lower() == "www-authenticate" for name, _ in headers):
-        headers.append(("WWW-Authenticate", "Bearer"))
-    if failure.status in (429, 503):
-        headers.append(("Retry-After", str(max(1, math.ceil(failure.retry_after or 0)))))
-    return headers
+    return headers + _demanded(failure, headers)
+
+
+def _demanded(failure: Failure, given: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What the status asks for and ``given`` does not say."""
+    names = {name.lower() for name, _ in given}
+    if failure.status == 401 and "www-authenticate" not in names:
+        return [("WWW-Authenticate", "Bearer")]
+    if failure.status in (429, 503) and "retry-after" not in names:
+        return [("Retry-After", str(max(1, math.ceil(failure.retry_after or 0))))]
+    return []
 
 
 def problem_json(failure: Failure, instance: str = "", trace_id: str = "") -> bytes:

@@ -18,7 +18,6 @@ from unimicro.routes.request import HttpRequest, body_too_large, parse_target
 require("flask", "flask", "the Flask entry")
 
 from flask import Flask, Response, request  # noqa: E402 - only once it is known to be there
-from werkzeug.datastructures import Headers  # noqa: E402
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge  # noqa: E402
 from werkzeug.wsgi import get_input_stream  # noqa: E402
 
@@ -90,10 +89,13 @@ def raw_path(environ: WSGIEnvironment) -> str:
     WSGI decodes ``PATH_INFO``, which loses ``%2F``. Most servers also give the request target, as
     ``REQUEST_URI`` or ``RAW_URI``; it is used where it says the same path.
     """
-    decoded = environ.get("PATH_INFO", "").encode("latin-1", "replace")
+    path = environ.get("PATH_INFO", "")
+    decoded = path.encode("latin-1", "replace")
     target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
     if target:
         raw = target.partition("?")[0] if target.startswith("/") else urlsplit(target).path
+        if raw == path and "%" not in raw and not environ.get("SCRIPT_NAME"):
+            return raw  # the usual case: nothing was encoded
         mounted = quote(environ.get("SCRIPT_NAME", "").encode("latin-1", "replace"), safe=SAFE)
         below = raw.removeprefix(mounted)
         if _same_path(unquote_to_bytes(below.encode("latin-1", "replace")), decoded):
@@ -122,6 +124,9 @@ def _metadata(environ: WSGIEnvironment) -> Metadata:
 
 def _read_body(environ: WSGIEnvironment, limit: int) -> tuple[bytes, Failure | None]:
     """The body, or 413 before more than ``limit`` bytes are read."""
+    announced = environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")
+    if not announced and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        return b"", None
     try:
         # One byte more: at its maximum werkzeug's stream ends as if the body did.
         body = get_input_stream(environ, max_content_length=limit + 1).read()
@@ -133,9 +138,11 @@ def _read_body(environ: WSGIEnvironment, limit: int) -> tuple[bytes, Failure | N
 
 
 def _response(answer: HttpAnswer) -> Response:
-    response = Response(answer.body, answer.status)
-    # Not through the constructor, which adds a content type where there must be none.
-    response.headers = Headers(answer.headers)
+    headers = list(answer.headers)
     if answer.length is not None:
-        response.headers["Content-Length"] = str(answer.length)
+        headers.append(("Content-Length", str(answer.length)))
+    response = Response(answer.body, answer.status, headers)
+    if not any(name.lower() == "content-type" for name, _ in answer.headers):
+        # The constructor adds one where there must be none.
+        del response.headers["Content-Type"]
     return response
