@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import ConfigurationError, DefinitionError, nearest
-from unimicro.operation import Operation, operations_of
+from unimicro.operation import Operation, bindings_of, operations_of
 from unimicro.pipeline.deadline import Deadline
 from unimicro.pipeline.policy import Policy, policy_from_config
 from unimicro.pipeline.token import Token
@@ -54,9 +54,11 @@ def compile_operations(services: Sequence[Service], settings: Settings) -> dict[
         for operation in operations_of(service, settings.stage, settings.max_fields)
     }
     _check_routes(operations.values())
+    # An entry of another stage may be configured too: one file serves all stages.
+    known = {f"{service.name}.{name}" for service in services for name in bindings_of(service)}
     for name in settings.entries:
-        if name not in operations:
-            raise ConfigurationError(f"entries: there is no operation {name!r}{nearest(name, operations)}")
+        if name not in known:
+            raise ConfigurationError(f"entries: there is no operation {name!r}{nearest(name, known)}")
     return operations
 
 

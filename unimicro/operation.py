@@ -57,7 +57,7 @@ class Operation:
         interval: Seconds between calls by a timer; ``None`` for none.
         is_async: ``method`` is a coroutine function.
         errors: Declared error class to code.
-        may_respond: The method may return ``(body, status)`` or a ``Response``.
+        may_respond: The method may return an ``Outcome``, a ``Response`` or ``(body, status)``.
         encode_json: Result to JSON bytes.
     """
 
@@ -101,6 +101,11 @@ class Operation:
         """``Right`` of what the method returned, or the failure that its status stands for."""
         if not self.may_respond:
             return Right(value)
+        if isinstance(value, Either):
+            failure, is_right = value.monoid
+            if not is_right:
+                return Left(_checked(failure))
+            value = value.value
         response = _as_response(value)
         if response is None:
             return Right(value)
@@ -124,6 +129,12 @@ def unexpected_failure(error: Exception, invocation: Invocation, layer: str = ""
     return Failure("internal", "internal error", layer=layer, cause=error)
 
 
+def _checked(failure: object) -> Failure:
+    if not isinstance(failure, Failure):
+        raise TypeError(f"a Left holds a Failure, not {failure!r}")
+    return failure
+
+
 def _as_response(value: Any) -> Response | None:
     if type(value) is Response:
         return value
@@ -140,11 +151,13 @@ def _is_status(kind: Any) -> bool:
 def _may_respond(returns: Any) -> bool:
     """Whether a returned tuple is ``(body, status[, headers])`` rather than data.
 
-    Told by the annotation, never by the value: no annotation, ``Response`` and ``tuple[X, int]`` with
-    an X that makes a body do; a pair of numbers is data.
+    Told by the annotation, never by the value: no annotation, ``Outcome``, ``Response`` and ``tuple[X, int]``
+    with an X that makes a body do; a pair of numbers is data.
     """
     returns = strip_annotated(returns)
     members = get_args(returns)
+    if (get_origin(returns) or returns) is Either:
+        return True
     if returns in (Any, Response, tuple) or any(member is Response for member in members):
         return True
     if get_origin(returns) is not tuple:
@@ -160,27 +173,41 @@ def operations_of(service: Service, stage: str, max_fields: int) -> Iterator[Ope
     Raises:
         DefinitionError: An entry cannot work as written; the text names it.
     """
-    found = False
-    for name in dir(service):
-        # Not inspect.getmembers: it would run every property of the service.
-        bindings: list[Binding] = getattr(_static(service, name), BINDINGS, [])
-        if not bindings:
-            continue
-        found = True
+    bound = bindings_of(service)
+    if not bound:
+        kind = type(service).__name__
+        raise DefinitionError(f"{kind} has no entries: decorate its methods with @entry, @event or @every")
+    for name, bindings in bound.items():
         method = getattr(service, name)
         if not inspect.ismethod(method):
             raise DefinitionError(f"{service.name}.{name}: an entry is a method, not a static one")
         if bindings[0].options.stage in (None, stage):
             yield _compile(service, name, method, bindings, max_fields)
-    if not found:
-        kind = type(service).__name__
-        raise DefinitionError(f"{kind} has no entries: decorate its methods with @entry, @event or @every")
 
 
-def _static(service: Service, name: str) -> Any:
-    """The attribute as it stands in the class, without calling a descriptor."""
-    found = inspect.getattr_static(service, name)
-    return found.__func__ if isinstance(found, classmethod | staticmethod) else found
+def bindings_of(service: Service) -> dict[str, list[Binding]]:
+    """The decorated methods of ``service``, of every stage.
+
+    Raises:
+        DefinitionError: A method without decorator overrides an entry, which would be gone unnoticed.
+    """
+    bound: dict[str, list[Binding]] = {}
+    for name in dir(service):
+        # Not inspect.getmembers: it would run every property of the service.
+        found = [_bindings(vars(kind)[name]) for kind in type(service).__mro__ if name in vars(kind)]
+        if found and found[0]:
+            bound[name] = found[0]
+        elif any(found):
+            raise DefinitionError(f"{service.name}.{name} overrides an entry: decorate it with @entry too")
+    return bound
+
+
+def _bindings(attribute: Any) -> list[Binding]:
+    """What decorates an attribute as it stands in its class."""
+    if isinstance(attribute, classmethod | staticmethod):
+        attribute = attribute.__func__
+    found: list[Binding] = getattr(attribute, BINDINGS, [])
+    return found
 
 
 def _compile(
@@ -198,6 +225,8 @@ def _compile(
     _check_names(signature, options, qualified)
     binding = _http_binding(service, name, http[0], signature, qualified) if http else None
     intervals = [trigger.seconds for trigger in triggers if isinstance(trigger, Every)]
+    if len(intervals) > 1:
+        raise DefinitionError(f"{qualified}: one @every is enough")
     plain = is_plain(strip_annotated(signature.returns)) and options.content_type is None
     return Operation(
         service=service,

@@ -87,6 +87,8 @@ class EntryOptions:
             declared_code(error)
         for policy in self.policies:
             policy.check(self)
+            if self.no_auth and policy.name == "auth":
+                raise DefinitionError("no_auth=True and an authorizer contradict each other")
 
     @property
     def repeatable(self) -> bool:
@@ -257,7 +259,8 @@ class Service:
     """Base class of services; its docstring is the documentation that every door shows.
 
     Args:
-        name: Qualifies the operations; the class name in snake case by default.
+        name: Qualifies the operations; by default a class attribute ``name``, or else the class name in
+            snake case.
         url_prefix: Put before the path of each entry, such as ``"/admin"``.
     """
 
@@ -271,7 +274,7 @@ class Service:
     """Guards and flows run before those of the entry."""
 
     def __init__(self, *, name: str | None = None, url_prefix: str = "") -> None:
-        self.name = name or snake_case(type(self).__name__)
+        self.name = name or getattr(type(self), "name", "") or snake_case(type(self).__name__)
         self.url_prefix = url_prefix.rstrip("/")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", self.name):
             raise DefinitionError(f"{self.name!r} is no service name: letters, digits, '_' and '-' only")

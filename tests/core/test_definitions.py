@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from unimicro import App, Body, Breaker, Cors, Deadline, Path, Retry, Service, entry, event, every
+from unimicro import App, Body, Breaker, Cors, Deadline, Path, Retry, Service, Token, entry, event, every
 from unimicro.errors import ConfigurationError, DefinitionError
 
 
@@ -312,3 +312,71 @@ def test_decorators_of_one_method_have_the_same_options():
 
 def test_all_of_them_are_configuration_errors():
     assert issubclass(DefinitionError, ConfigurationError)
+
+
+def test_an_override_without_its_decorator_is_refused():
+    class Base(Service):
+        @entry(no_auth=True)
+        def ping(self) -> str:
+            return "pong"
+
+    class Derived(Base):
+        def ping(self) -> str:
+            return "other"
+
+    with pytest.raises(
+        DefinitionError, match=r"derived\.ping overrides an entry: decorate it with @entry too"
+    ):
+        App(Derived(), config={})
+
+
+def test_a_class_attribute_names_the_service():
+    class Shop(Service):
+        name = "store"
+
+        @entry
+        def ping(self) -> str:
+            return "pong"
+
+    assert list(App(Shop(), config={}).operations) == ["store.ping"]
+    assert list(App(Shop(name="third"), config={}).operations) == ["third.ping"]
+
+
+def test_an_open_entry_with_an_authorizer_is_refused():
+    with pytest.raises(DefinitionError, match="contradict"):
+        entry(no_auth=True, auth=Token())
+
+
+def test_two_circuits_of_one_name_with_other_settings_are_refused():
+    class Two(Service):
+        @entry(breaker=Breaker("stock", window=20))
+        def one(self) -> None: ...
+
+        @entry(breaker=Breaker("stock", window=30))
+        def two(self) -> None: ...
+
+    with pytest.raises(DefinitionError, match="circuit 'stock' has other settings elsewhere"):
+        App(Two(), config={})
+
+
+def test_an_entry_of_another_stage_may_be_configured():
+    class Staged(Service):
+        @entry(no_auth=True)
+        def ping(self) -> None: ...
+
+        @entry(stage="prod")
+        def only_prod(self) -> None: ...
+
+    app = App(Staged(), stage="dev", config={"entries": {"staged.only_prod": {"breaker": False}}})
+    assert list(app.operations) == ["staged.ping"]
+
+
+def test_the_configuration_of_all_operations_does_not_close_an_open_entry():
+    class Open(Service):
+        @entry(no_auth=True)
+        def ping(self) -> str:
+            return "pong"
+
+    assert App(Open(), config={"policies": {"auth": True}}).test_client().post("/ping").status_code == 200
+    closed = App(Open(), config={"entries": {"open.ping": {"auth": True}}})
+    assert closed.test_client().post("/ping").status_code == 401

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
+from unimicro.errors import DefinitionError
 from unimicro.outcome import CODES, Failure, Left
 from unimicro.pipeline.policy import Policy, require_above_zero
 from unimicro.pipeline.stages import ORDER, Stage, Steps
@@ -60,6 +61,8 @@ class Breaker(Policy):
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         name = self.circuit or operation.name
         circuit = assembly.shared("circuit", name, lambda: Circuit(self, assembly.clock))
+        if circuit.settings != self:
+            raise DefinitionError(f"{operation.name}: circuit {name!r} has other settings elsewhere")
 
         def guarded(invocation: Invocation) -> Steps:
             generation = circuit.admit()
@@ -89,7 +92,7 @@ class Circuit:
 
     def __init__(self, settings: Breaker, clock: Clock) -> None:
         self.state: State = "closed"
-        self._settings = settings
+        self.settings = settings
         self._clock = clock
         self._outcomes: deque[bool] = deque(maxlen=settings.window)
         self._failures = 0
@@ -114,7 +117,7 @@ class Circuit:
 
     def retry_after(self) -> float:
         """Seconds until a probe is let through."""
-        return max(0.0, self._opened_at + self._settings.open_seconds - self._clock.now())
+        return max(0.0, self._opened_at + self.settings.open_seconds - self._clock.now())
 
     def record(self, generation: int, counted: str) -> None:
         """Take note of an outcome: ``success``, ``failure`` or ``neutral``."""
@@ -137,7 +140,7 @@ class Circuit:
         self._outcomes.append(failed)
         self._failures = self._outcomes.count(True)
         known = len(self._outcomes)
-        if known >= self._settings.minimum_calls and self._failures >= self._settings.failure_rate * known:
+        if known >= self.settings.minimum_calls and self._failures >= self.settings.failure_rate * known:
             self._become("open")
 
     def _become(self, state: State) -> None:
