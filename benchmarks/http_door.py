@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
@@ -243,8 +244,13 @@ def main() -> None:
     chosen = sys.argv[1:]
     with tempfile.TemporaryDirectory() as scratch:
         for title, (goal, loads) in PAIRS.items():
-            if not chosen or any(word in title for word in chosen):
-                compare(title, goal, loads, Path(scratch))
+            if chosen and not any(word in title for word in chosen):
+                continue
+            missing = {load.server[0] for load in loads.values() if find_spec(load.server[0]) is None}
+            if missing:
+                print(f"\n{title}: not measured, {', '.join(missing)} is not installed")
+                continue
+            compare(title, goal, loads, Path(scratch))
 
 
 if __name__ == "__main__":

@@ -48,9 +48,6 @@ def _rest(work: Coroutine[Any, Any, Any], awaited: Any) -> Generator[Any, Any, A
     while True:
         try:
             yield awaited
-        except GeneratorExit:
-            work.close()
-            raise
         except BaseException as error:
             resume = partial(work.throw, error)
         else:
