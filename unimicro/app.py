@@ -4,31 +4,42 @@ from __future__ import annotations
 
 from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from unimicro.assembly import checked_services, compile_operations, merged_policies
 from unimicro.config import load_settings
 from unimicro.errors import ConfigurationError, nearest
 from unimicro.invocation import CallPayload, Invocation, Principal, current_invocation, new_id
 from unimicro.lifecycle import Lifecycle
-from unimicro.outcome import Either, Failure, Left, Response, Right
+from unimicro.outcome import Failure, Left, Response, Right
 from unimicro.pipeline.clock import SystemClock
 from unimicro.pipeline.compiler import compile_async, compile_sync, stages_of, user_stage
 from unimicro.pipeline.policy import Assembly
 from unimicro.plugins import builtin
+from unimicro.service import listed, require_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from concurrent.futures import Executor
 
+    from flask import Flask
+
+    from unimicro.channels.fastapi_server import FastApiServer, Server
     from unimicro.config import Config
     from unimicro.frontend import FrontEnd
+    from unimicro.lambda_adapter.door import LambdaDoor
     from unimicro.operation import Operation
+    from unimicro.outcome import Outcome
     from unimicro.pipeline.policy import Policy
     from unimicro.pipeline.ports import Clock
     from unimicro.pipeline.stages import Stage
     from unimicro.plugins.manager import Plugins
+    from unimicro.routes.flask_entry import FlaskEntry
+    from unimicro.routes.http import HttpDoor
+    from unimicro.routes.memory import MemoryDoor
+    from unimicro.routes.timers import TimerDoor
     from unimicro.service import Service
+    from unimicro.testing.client import HttpClient
 
 __all__ = ["App"]
 
@@ -44,7 +55,7 @@ class App:
         plugins: Plugin objects, or names of installed plugins.
         policies: For every operation, below the service's and the entry's own.
         stages: Guards and flows run for every operation, before those of its service and entry.
-        stage: Deployment stage; configuration and ``UNIMICRO_STAGE`` override it.
+        stage: Deployment stage, such as ``prod``; configuration and ``UNIMICRO_STAGE`` override it.
         config: See ``unimicro.config.load_settings``.
         clock: Another source of time, for tests.
 
@@ -65,9 +76,11 @@ class App:
         self.settings = load_settings(stage, config)
         self.clock: Clock = clock or SystemClock()
         self.services = checked_services(services)
-        self._policies = tuple(policies)
-        self._user_stages = tuple(stages)
-        self._plugins = self._load_plugins(plugins) if plugins else None
+        self._policies = listed("policies", policies)
+        for policy in self._policies:
+            require_policy(policy)
+        self._user_stages = listed("stages", stages)
+        self._plugins = self._load_plugins(listed("plugins", plugins)) if plugins else None
         self.operations: Mapping[str, Operation] = compile_operations(self.services, self.settings)
         assembly = Assembly(self.clock, self.settings.stage)
         self._stages = {
@@ -87,8 +100,9 @@ class App:
         return Plugins(plugins, self.settings.disabled_plugins)
 
     def _stages_of(self, operation: Operation, assembly: Assembly) -> tuple[Stage, ...]:
-        where = operation.name
-        given = (*self._user_stages, *operation.service.stages, *operation.options.stages)
+        where, service = operation.name, operation.service
+        of_service = listed(f"{type(service).__name__}.stages", service.stages)
+        given = (*self._user_stages, *of_service, *operation.options.stages)
         extra = [user_stage(function, where) for function in given]
 
         def register(name: str, stage: Any, *, order: int = 40) -> None:
@@ -128,17 +142,17 @@ class App:
 
     # -- running -------------------------------------------------------------------------------
 
-    def run(self, invocation: Invocation) -> Either[Failure, Any]:
+    def run(self, invocation: Invocation) -> Outcome[Any]:
         """Send an invocation through the pipeline of its operation, in this thread."""
         runner = self._sync_runners.get(invocation.operation)
         return _unknown(invocation.operation) if runner is None else runner(invocation)
 
-    async def arun(self, invocation: Invocation) -> Either[Failure, Any]:
+    async def arun(self, invocation: Invocation) -> Outcome[Any]:
         """``run`` on the running event loop."""
         runner = self._async_runners.get(invocation.operation)
         return _unknown(invocation.operation) if runner is None else await runner(invocation)
 
-    def call(self, operation: str, /, *args: Any, **kwargs: Any) -> Either[Failure, Any]:
+    def call(self, operation: str, /, *args: Any, **kwargs: Any) -> Outcome[Any]:
         """Call an operation from this process: validated, with all policies, without a token.
 
         Returns:
@@ -146,7 +160,7 @@ class App:
         """
         return _body_only(self.run(self._in_process(operation, args, kwargs)))
 
-    async def acall(self, operation: str, /, *args: Any, **kwargs: Any) -> Either[Failure, Any]:
+    async def acall(self, operation: str, /, *args: Any, **kwargs: Any) -> Outcome[Any]:
         """``call`` on the running event loop."""
         return _body_only(await self.arun(self._in_process(operation, args, kwargs)))
 
@@ -166,6 +180,20 @@ class App:
 
     # -- doors ---------------------------------------------------------------------------------
 
+    @overload
+    def door(self, name: Literal["http"]) -> HttpDoor: ...
+    @overload
+    def door(self, name: Literal["flask"]) -> FlaskEntry: ...
+    @overload
+    def door(self, name: Literal["fastapi"]) -> FastApiServer: ...
+    @overload
+    def door(self, name: Literal["lambda"]) -> LambdaDoor: ...
+    @overload
+    def door(self, name: Literal["memory"]) -> MemoryDoor: ...
+    @overload
+    def door(self, name: Literal["timers"]) -> TimerDoor: ...
+    @overload
+    def door(self, name: str) -> FrontEnd[Any, Any]: ...
     def door(self, name: str) -> FrontEnd[Any, Any]:
         """The door of that name, made and set up when it is first asked for.
 
@@ -197,29 +225,22 @@ class App:
 
     def lambda_events(self) -> list[tuple[str, Any, Any]]:
         """Shapes of Lambda events that plugins registered: (name, matches, respond)."""
-        registered: list[tuple[str, Any, Any]] = []
-        if self._plugins is not None:
-
-            def register(name: str, matches: Any, respond: Any) -> None:
-                registered.append((name, matches, respond))
-
-            self._plugins.call("unimicro_register_lambda_events", app=self, register=register)
-        return registered
+        return [] if self._plugins is None else self._plugins.lambda_events(self)
 
     @property
-    def wsgi(self) -> Any:
+    def wsgi(self) -> Flask:
         """The app as a WSGI application (PEP 3333), through Flask."""
-        return self.door("flask").native  # type: ignore[attr-defined]
+        return self.door("flask").native
 
     @property
-    def asgi(self) -> Any:
-        """The app as an ASGI application, through FastAPI."""
-        return self.door("fastapi").native  # type: ignore[attr-defined]
+    def asgi(self) -> Server:
+        """The app as an ASGI application, through FastAPI; its attribute ``fastapi`` is the latter."""
+        return self.door("fastapi").native
 
     @property
-    def lambda_handler(self) -> Any:
+    def lambda_handler(self) -> Callable[[Any, Any], Any]:
         """The app as a Lambda function: ``handler(event, context)``."""
-        return self.door("lambda").handle_event  # type: ignore[attr-defined]
+        return self.door("lambda").handle_event
 
     def __call__(self, first: Any, second: Any) -> Any:
         """``app(event, context)`` on Lambda, ``app(environ, start_response)`` on a WSGI server.
@@ -228,9 +249,10 @@ class App:
         """
         return self.wsgi(first, second) if callable(second) else self.lambda_handler(first, second)
 
-    def test_client(self) -> Any:
-        """An HTTP client that needs no server; see ``unimicro.testing.client.HttpClient``."""
-        return builtin.load("unimicro.testing.client:HttpClient")(self)
+    def test_client(self) -> HttpClient:
+        """An HTTP client that needs no server."""
+        client: type[HttpClient] = builtin.load("unimicro.testing.client:HttpClient")
+        return client(self)
 
     @property
     def routes(self) -> list[str]:
@@ -272,13 +294,10 @@ class App:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    def __iter__(self) -> Iterator[Operation]:
-        return iter(self.operations.values())
 
-
-def _unknown(operation: str) -> Either[Failure, Any]:
+def _unknown(operation: str) -> Outcome[Any]:
     return Left(Failure("unimplemented", f"there is no operation {operation!r}"))
 
 
-def _body_only(outcome: Either[Failure, Any]) -> Either[Failure, Any]:
+def _body_only(outcome: Outcome[Any]) -> Outcome[Any]:
     return Right(outcome.value.body) if type(outcome.value) is Response else outcome

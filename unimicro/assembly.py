@@ -10,7 +10,7 @@ from unimicro.pipeline.deadline import Deadline
 from unimicro.pipeline.policy import Policy, policy_from_config
 from unimicro.pipeline.token import Token
 from unimicro.plugins import builtin
-from unimicro.service import Service
+from unimicro.service import Service, listed, require_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +74,10 @@ def merged_policies(
         ConfigurationError: The configuration names an unknown policy, or one with impossible settings.
         DefinitionError: A policy cannot stand on this entry.
     """
-    code = (Deadline(), Token(), *app_policies, *operation.service.policies, *operation.options.policies)
+    of_service = listed(f"{type(operation.service).__name__}.policies", operation.service.policies)
+    for policy in of_service:
+        require_policy(policy)
+    code = (Deadline(), Token(), *app_policies, *of_service, *operation.options.policies)
     merged = {policy.name: policy for policy in code}
     _configure(merged, settings.policies, "policies")
     if operation.options.no_auth:

@@ -67,6 +67,8 @@ class Binder:
             bound = self._bind_call(payload)  # type: ignore[arg-type]
         if type(bound) is Failure:
             return Left(bound)
+        if not bound and not invocation.arguments:
+            return invocation
         return invocation.with_arguments(bound)  # type: ignore[arg-type]
 
     def _bind_http(self, payload: HttpPayload, metadata: Metadata) -> dict[str, Any] | Failure:

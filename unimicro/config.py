@@ -104,7 +104,7 @@ def load_settings(stage: str | None, config: Config) -> Settings:
     Raises:
         ConfigurationError: A setting is unknown or impossible; the text names source and setting.
     """
-    settings = Settings() if stage is None else replace(Settings(), stage=stage)
+    settings = Settings() if stage is None else _merge(Settings(), {"stage": stage}, "App")
     table, source = _file_table(config)
     settings = _merge(settings, table, source)
     return _merge(settings, _environment(os.environ), "environment")

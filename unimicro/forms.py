@@ -80,18 +80,23 @@ def parse_body(
     )
 
 
+def malformed_body(why: str) -> Failure:
+    """The 400 failure of a body that cannot be parsed."""
+    return Failure("invalid_argument", f"body: {why}", layer="arguments")
+
+
 def _json(body: bytes) -> ParsedBody | Failure:
     try:
         return ParsedBody(from_json(body))
     except ValueError as error:
-        return Failure("invalid_argument", f"body: {error}", layer="arguments")
+        return malformed_body(str(error))
 
 
 def _text(body: bytes) -> ParsedBody | Failure:
     try:
         return ParsedBody(body.decode())
     except UnicodeDecodeError:
-        return Failure("invalid_argument", "body: the text is not UTF-8", layer="arguments")
+        return malformed_body("the text is not UTF-8")
 
 
 def _urlencoded(body: bytes, max_fields: int) -> ParsedBody | Failure:
@@ -101,7 +106,7 @@ def _urlencoded(body: bytes, max_fields: int) -> ParsedBody | Failure:
         text = body.decode("utf-8")
         fields = parse_qsl(text, keep_blank_values=True, max_num_fields=max_fields, errors="strict")
     except ValueError as error:
-        return Failure("invalid_argument", f"body: malformed form: {error}", layer="arguments")
+        return malformed_body(f"malformed form: {error}")
     return ParsedBody(fields=tuple(fields))
 
 
@@ -112,7 +117,7 @@ def _multipart(body: bytes, content_type: str, max_fields: int) -> ParsedBody | 
 
     boundary = parse_options_header(content_type)[1].get("boundary", "")
     if not boundary:
-        return Failure("invalid_argument", "body: multipart form without a boundary", layer="arguments")
+        return malformed_body("multipart form without a boundary")
     fields: list[tuple[str, Any]] = []
     try:
         # The body is in memory and within the app's limit already: nothing is spooled to disk.
@@ -132,5 +137,5 @@ def _multipart(body: bytes, content_type: str, max_fields: int) -> ParsedBody | 
             else:
                 fields.append((name, part.value))
     except (MultipartError, UnicodeDecodeError, ValueError) as error:
-        return Failure("invalid_argument", f"body: malformed form: {error}", layer="arguments")
+        return malformed_body(f"malformed form: {error}")
     return ParsedBody(fields=tuple(fields))

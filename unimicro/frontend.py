@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from unimicro.invocation import (
+    NO_ARGUMENTS,
     CallPayload,
     HttpPayload,
     Invocation,
@@ -119,7 +120,7 @@ class FrontEnd(ABC, Generic[Native, Answer]):
                 (
                     operation,
                     payload,
-                    None,
+                    NO_ARGUMENTS,
                     metadata,
                     None,
                     deadline,

@@ -138,10 +138,13 @@ class CallPayload(NamedTuple):
     kwargs: Mapping[str, Any] = {}
 
 
+NO_ARGUMENTS: Mapping[str, Any] = {}
+
+
 class _Fields(NamedTuple):
     operation: str
     payload: HttpPayload | CallPayload = CallPayload()
-    arguments: Mapping[str, Any] | None = None
+    arguments: Mapping[str, Any] = NO_ARGUMENTS
     metadata: Metadata = NO_METADATA
     principal: Principal | None = None
     deadline: float | None = None
@@ -168,7 +171,7 @@ class Invocation(_Fields):
     Attributes:
         operation: Qualified name, ``orders.place``.
         payload: The arguments as they arrived.
-        arguments: Name to value, validated; ``None`` until the pipeline has bound them.
+        arguments: Name to value, validated; empty until the pipeline has bound them.
         metadata: Header fields.
         principal: Who calls, once authorized.
         deadline: On the app's monotonic clock, in seconds; ``None`` for no limit.

@@ -79,7 +79,7 @@ class Operation:
     def call(self, invocation: Invocation) -> Any:
         """Call the method with the bound arguments (an async one returns its awaitable)."""
         signature = self.signature
-        rest: dict[str, Any] = dict(invocation.arguments or ())
+        rest: dict[str, Any] = dict(invocation.arguments)
         if signature.injected is not None:
             rest[signature.injected] = invocation
         if not signature.positional_only:

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
-from pymonad.either import Either, Left, Right
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    # pymonad says nothing of its types; what stands there travels with this package.
+    from unimicro._either import Either, Left, Right
+else:
+    from pymonad.either import Either, Left, Right
 
 __all__ = [
     "CODES",

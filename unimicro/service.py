@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from unimicro.errors import DefinitionError, declared_code
+from unimicro.errors import DefinitionError, declared_code, nearest
 
 if TYPE_CHECKING:
     from unimicro.pipeline.policy import Policy
@@ -54,7 +53,7 @@ class EntryOptions:
 
     Attributes:
         no_auth: Open to everyone. All other entries are protected.
-        stage: The entry exists in this stage only.
+        stage: The entry exists in this deployment stage only.
         content_type: Content type of the answer.
         binary: The answer is binary whatever its content type.
         cors: Cross-origin rule; none means no cross-origin access.
@@ -83,9 +82,12 @@ class EntryOptions:
     stages: tuple[Guard | Flow, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.stage, str | None):
+            raise DefinitionError("stage= names a deployment stage; guards and flows go into stages=[...]")
         for error in self.errors:
             declared_code(error)
         for policy in self.policies:
+            require_policy(policy)
             policy.check(self)
             if self.no_auth and policy.name == "auth":
                 raise DefinitionError("no_auth=True and an authorizer contradict each other")
@@ -134,8 +136,41 @@ def _bind(method: F, trigger: Http | Event | Every, options: EntryOptions) -> F:
     return method
 
 
-def _policies(given: Sequence[Policy], named: dict[str, Policy | None]) -> tuple[Policy, ...]:
-    return (*given, *(policy for policy in named.values() if policy is not None))
+def listed(option: str, given: object) -> tuple[Any, ...]:
+    """The members of an option that takes several.
+
+    Raises:
+        DefinitionError: ``given`` is one thing, or one string, whose letters nobody means.
+    """
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise DefinitionError(f"{option} takes a list, not {given!r}")
+    return tuple(given)
+
+
+def require_policy(given: object) -> None:
+    """Check that it is a policy, told by its method: ``Policy`` itself lies above this module.
+
+    Raises:
+        DefinitionError: It is a class, or a bare value such as ``retry=3``.
+    """
+    if isinstance(given, type) or not callable(getattr(given, "check", None)):
+        raise DefinitionError(f"{given!r} is no policy; a policy is an object such as Retry(attempts=3)")
+
+
+_NAMED_POLICIES = ("auth", "retry", "breaker", "deadline")
+_SEVERAL = ("errors", "sensitive", "policies", "stages")
+
+
+def _options(decorator: str, /, **given: Any) -> EntryOptions:
+    """The options of a decorator, those that are policies by name gathered in ``policies``."""
+    known = [*_NAMED_POLICIES, *(option.name for option in fields(EntryOptions))]
+    for name in given:
+        if name not in known:
+            raise DefinitionError(f"{decorator}: there is no option {name!r}{nearest(name, known)}")
+    named = [given.pop(name, None) for name in _NAMED_POLICIES]
+    several: dict[str, Any] = {name: listed(name, given.pop(name, ())) for name in _SEVERAL}
+    several["policies"] += tuple(policy for policy in named if policy is not None)
+    return EntryOptions(**several, **given)
 
 
 @overload
@@ -168,21 +203,7 @@ def entry(
 ) -> Callable[[F], F]: ...
 
 
-def entry(
-    verb: Any = None,
-    path: str | None = None,
-    /,
-    *,
-    auth: Policy | None = None,
-    errors: Sequence[type[Exception]] = (),
-    sensitive: Sequence[str] = (),
-    retry: Policy | None = None,
-    breaker: Policy | None = None,
-    deadline: Policy | None = None,
-    policies: Sequence[Policy] = (),
-    stages: Sequence[Guard | Flow] = (),
-    **options: Any,
-) -> Any:
+def entry(verb: Any = None, path: str | None = None, /, **options: Any) -> Any:
     """Make a method an operation, reachable through every door.
 
     ``@entry`` alone takes verb and path from the method's name: ``get`` → ``GET /``,
@@ -194,21 +215,14 @@ def entry(
     policies by name, ``policies`` takes any others.
 
     Raises:
-        DefinitionError: The options contradict each other, such as a retry on an entry that is not
-            declared safe, idempotent or keyed.
+        DefinitionError: An option is unknown or not what it must be, or options contradict each other, such
+            as a retry on an entry that is not declared safe, idempotent or keyed.
     """
     if callable(verb):
         return _bind(verb, Http(), EntryOptions())
     if verb is not None and (not isinstance(verb, str) or verb.upper() not in VERBS):
         raise DefinitionError(f"entry: the verb is {verb!r}; it must be one of {', '.join(VERBS)}")
-    named = {"auth": auth, "retry": retry, "breaker": breaker, "deadline": deadline}
-    collected = EntryOptions(
-        errors=tuple(errors),
-        sensitive=tuple(sensitive),
-        policies=_policies(policies, named),
-        stages=tuple(stages),
-        **options,
-    )
+    collected = _options("entry", **options)
     return lambda method: _bind(method, Http(verb and verb.upper(), path), collected)
 
 
@@ -231,14 +245,18 @@ def event(
     Events are delivered at least once, so a retry needs no further declaration. They come from
     the app's own broker: the bearer of a token is the broker's login, not the event.
     """
-    options = EntryOptions(
+    options = _options(
+        "event",
         no_auth=True,
         idempotent=True,
+        retry=retry,
+        breaker=breaker,
+        deadline=deadline,
+        policies=policies,
+        stages=stages,
+        errors=errors,
+        sensitive=sensitive,
         blocking=blocking,
-        errors=tuple(errors),
-        sensitive=tuple(sensitive),
-        policies=_policies(policies, {"retry": retry, "breaker": breaker, "deadline": deadline}),
-        stages=tuple(stages),
     )
     return lambda method: _bind(method, Event(source, type), options)
 
@@ -247,11 +265,11 @@ def every(seconds: float, /, *, policies: Sequence[Policy] = (), blocking: bool 
     """Call the method every ``seconds`` while the app runs; the door ``timers`` does it.
 
     Raises:
-        DefinitionError: ``seconds`` is not above zero.
+        DefinitionError: ``seconds`` is no number above zero.
     """
-    if not seconds > 0:
-        raise DefinitionError(f"every: {seconds!r} seconds is no interval; it must be above 0")
-    options = EntryOptions(no_auth=True, blocking=blocking, policies=tuple(policies))
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+        raise DefinitionError(f"every: {seconds!r} is no interval; write @every(30), in seconds above 0")
+    options = _options("every", no_auth=True, policies=policies, blocking=blocking)
     return lambda method: _bind(method, Every(float(seconds)), options)
 
 
@@ -289,10 +307,9 @@ class Service:
             default compares with the environment variable ``TOKEN`` in constant time; without the
             variable it denies.
         """
-        import hmac
+        from unimicro.environment_token import is_environment_token
 
-        expected = os.environ.get("TOKEN", "")
-        return bool(expected) and hmac.compare_digest(token.encode(), expected.encode())
+        return is_environment_token(token)
 
     def setup(self) -> Awaitable[None] | None:
         """Called when the app starts, in the order the services were given; may be async."""

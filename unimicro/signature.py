@@ -118,7 +118,7 @@ class Signature:
         hints = _hints(method, where)
         parameters: list[Parameter] = []
         takes_rest, injected, positional_only = False, None, []
-        for name, raw in inspect.signature(method).parameters.items():
+        for name, raw in _signature(method, where).parameters.items():
             if raw.kind is raw.VAR_POSITIONAL:
                 raise DefinitionError(f"{where}: *{name} cannot be filled by name; take a list instead")
             if raw.kind is raw.VAR_KEYWORD:
@@ -213,6 +213,13 @@ def _hints(method: Callable[..., Any], where: str) -> dict[str, Any]:
     except Exception as error:
         # A hint in quotes is evaluated: it may raise anything.
         raise DefinitionError(f"{where}: a type hint cannot be resolved: {error}") from error
+
+
+def _signature(method: Callable[..., Any], where: str) -> inspect.Signature:
+    try:
+        return inspect.signature(method)
+    except ValueError as error:
+        raise DefinitionError(f"{where}: a method takes self: {error}") from error
 
 
 def _own_name(method: Callable[..., Any]) -> str | None:

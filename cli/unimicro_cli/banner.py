@@ -55,7 +55,7 @@ def _routes(app: App, door: str) -> list[str]:
         rows.append(("  POST", "/invoke", "any of them by name, JSON or msgpack", ""))
         if app.settings.serves_openapi:
             rows.append(("  GET", "/docs", "OpenAPI", "open"))
-    timers = [operation for operation in app if operation.interval is not None]
+    timers = [operation for operation in app.operations.values() if operation.interval is not None]
     rows += [("  every", f"{operation.interval:g} s", operation.name, "") for operation in timers]
     return table(rows) if rows else ["  no HTTP entries"]
 

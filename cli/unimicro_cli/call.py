@@ -9,7 +9,7 @@ import click
 from unimicro_cli.options import chosen_app, stage_option
 
 if TYPE_CHECKING:
-    from unimicro.outcome import Either, Failure
+    from unimicro.outcome import Outcome
 
 
 @click.command()
@@ -79,7 +79,7 @@ def _remote(
     json_object: str | None,
     token: str | None,
     timeout: float,
-) -> Either[Failure, Any]:
+) -> Outcome[Any]:
     import os
 
     from unimicro_cli.arguments import read_arguments
@@ -91,7 +91,7 @@ def _remote(
 
 def _in_process(
     target: str | None, operation: str, pairs: tuple[str, ...], json_object: str | None
-) -> Either[Failure, Any]:
+) -> Outcome[Any]:
     from unimicro.errors import nearest
     from unimicro.outcome import Failure, Left
     from unimicro_cli.arguments import read_arguments

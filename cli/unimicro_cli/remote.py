@@ -8,7 +8,7 @@ import click
 
 from unimicro.conversion import from_json, to_json
 from unimicro.errors import require
-from unimicro.outcome import Either, Failure, Left, Right
+from unimicro.outcome import Failure, Left, Outcome, Right
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Unreachable(click.ClickException):
 
 def call_remote(
     url: str, operation: str, arguments: Mapping[str, Any], token: str | None, timeout: float
-) -> Either[Failure, Any]:
+) -> Outcome[Any]:
     """Call ``operation`` on the server at ``url``.
 
     Args:
@@ -85,7 +85,7 @@ def _headers(token: str | None) -> dict[str, str]:
     return headers
 
 
-def _outcome(reply: httpx.Response, address: str) -> Either[Failure, Any]:
+def _outcome(reply: httpx.Response, address: str) -> Outcome[Any]:
     try:
         answer = from_json(reply.content)
     except ValueError:

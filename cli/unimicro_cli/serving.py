@@ -54,7 +54,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def add_timers(app: App) -> None:
     """Let the ``@every`` methods be called while the app is served, in each of its processes."""
-    if any(operation.interval is not None for operation in app):
+    if any(operation.interval is not None for operation in app.operations.values()):
         app.door("timers")
 
 

@@ -14,8 +14,11 @@ from tests.core.helpers import failure
 from tests.pipeline.conftest import async_drive, sync_drive
 from unimicro import App, Breaker, Service, VirtualClock, entry
 from unimicro.errors import ServiceError
-from unimicro.outcome import CODES
+from unimicro.outcome import CODES, Failure, Left, Right
 from unimicro.pipeline.breaker import Circuit
+
+WORKED = Right(None)
+FAILED = Left(Failure("unavailable"))
 
 BY_CODE = {kind.code: kind for kind in ServiceError.__subclasses__() if kind.__module__ == "unimicro.errors"}
 SMALL = Breaker(window=4, minimum_calls=4, open_seconds=10)
@@ -258,31 +261,31 @@ def test_a_base_exception_gives_the_permit_back(drive, service, app, clock, erro
 
 
 def test_an_outcome_of_an_older_generation_is_ignored(clock):
-    circuit = Circuit(SMALL, clock)
+    circuit = Circuit("c", SMALL, clock)
     old = circuit.admit()
     for _ in range(4):
-        circuit.record(circuit.admit(), "failure")
+        circuit.record(circuit.admit(), FAILED)
     assert circuit.state == "open"
-    circuit.record(old, "success")
+    circuit.record(old, WORKED)
     assert circuit.state == "open"
     clock.advance(10)
     probe = circuit.admit()
-    circuit.record(old, "failure")
+    circuit.record(old, FAILED)
     assert circuit.state == "half_open"
-    assert circuit.admit() is None
-    circuit.record(probe, "success")
+    assert isinstance(circuit.admit(), Failure)
+    circuit.record(probe, WORKED)
     assert circuit.state == "closed"
-    circuit.record(probe, "failure")
-    circuit.record(old, "failure")
+    circuit.record(probe, FAILED)
+    circuit.record(old, FAILED)
     assert circuit._failures == 0
 
 
 def test_counts_stay_right_under_threads(clock):
-    circuit = Circuit(Breaker(window=10_000, minimum_calls=10_000), clock)
+    circuit = Circuit("c", Breaker(window=10_000, minimum_calls=10_000), clock)
 
     def many(number: int) -> None:
         for turn in range(200):
-            circuit.record(circuit.admit(), "failure" if (turn + number) % 4 == 0 else "success")
+            circuit.record(circuit.admit(), FAILED if (turn + number) % 4 == 0 else WORKED)
 
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(many, range(20)))

@@ -124,7 +124,7 @@ def test_an_authorizer_that_is_declared_not_to_block_runs_inline(ask):
     policies = (Token(blocking=False),)
     for authorizer, status in ((raises, 403), (lambda self, token: True, 200)):
         app = app_of(authorizer, policies=policies)
-        assert [stage.is_flow for stage in app.stages_of("safe.get") if stage.name == "auth"] == [False]
+        assert [stage.kind for stage in app.stages_of("safe.get") if stage.name == "auth"] == ["guard"]
         assert ask(app, authorization="x").status_code == status
 
 

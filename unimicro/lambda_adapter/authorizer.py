@@ -125,15 +125,15 @@ class AuthorizerEvents(EventKind):
 
     def _routes_of(self, service: Service) -> Iterator[str]:
         """``GET/orders/*`` for each route; with and without the base path, which a domain mapping removes."""
-        bases = {"", self.app.settings.base_path.strip("/")}
+        bases = sorted({(), split_path(self.app.settings.base_path)})
         for operation in self.app.operations.values():
             if operation.service is not service or operation.http is None:
                 continue
             segments = ["*" if s.startswith("{") else s for s in split_path(operation.http.template)]
             verbs = ("GET", "HEAD") if operation.http.verb == "GET" else (operation.http.verb,)
             for verb in verbs:
-                for base in sorted(bases):
-                    yield "/".join([verb, *([base] if base else []), *(segments or ([] if base else [""]))])
+                for base in bases:
+                    yield "/".join([verb, *([*base, *segments] or [""])])
 
 
 def _policy(effect: str, resources: list[str]) -> dict[str, Any]:

@@ -10,11 +10,12 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from unimicro.errors import PluginError
 from unimicro.frontend import FrontEnd, operation_name, read_call
 from unimicro.invocation import CallPayload, Invocation, Metadata
 from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline_of, request_id
 from unimicro.operation import unexpected_failure
-from unimicro.outcome import Either, Failure, Left, Response, failure_of
+from unimicro.outcome import Failure, Left, Outcome, Response, failure_of
 from unimicro.routes.answers import problem_json
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class DirectInvocation(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
         super().__init__(app)
         self._deadline = deadline_of(app)
 
-    def decode(self, native: LambdaCall) -> Either[Failure, Invocation]:
+    def decode(self, native: LambdaCall) -> Outcome[Invocation]:
         event = native.event
         if not is_direct(event):
             return Left(_unknown(event))
@@ -68,7 +69,7 @@ class DirectInvocation(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
         self,
         native: LambdaCall,  # noqa: ARG002 - every door's interface
         invocation: Invocation | None,
-        outcome: Either[Failure, Any],
+        outcome: Outcome[Any],
     ) -> dict[str, Any]:
         if not outcome.monoid[1] or invocation is None:
             return failed(failure_of(outcome), invocation)
@@ -102,7 +103,7 @@ def _arguments(event: Mapping[str, Any]) -> CallPayload | Failure:
     return read_call({"kwargs": {**named, **rest.kwargs}})
 
 
-def _malformed(name: str, message: str) -> Either[Failure, Any]:
+def _malformed(name: str, message: str) -> Outcome[Any]:
     errors = [{"name": name, "message": message}]
     return Left(Failure("invalid_argument", "malformed call", errors=errors, layer="arguments"))
 
@@ -130,11 +131,15 @@ def _unknown(event: object) -> Failure:
 class PluginEvent(EventKind):
     """A kind of event that a plugin recognises and answers."""
 
-    def __init__(self, respond: Callable[[Mapping[str, Any], Any], Any]) -> None:
+    def __init__(self, name: str, respond: Callable[[Mapping[str, Any], Any], Any]) -> None:
+        self._name = name
         self._respond = respond
 
     def handle(self, native: LambdaCall) -> Any:
-        return self._respond(*native)
+        try:
+            return self._respond(*native)
+        except Exception as error:
+            raise PluginError(f"the plugin that answers Lambda events {self._name!r} raised") from error
 
     def refuse(self, native: LambdaCall, failure: Failure) -> dict[str, Any]:  # noqa: ARG002 - every kind's
         return failed(failure)

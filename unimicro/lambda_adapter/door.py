@@ -12,7 +12,7 @@ from unimicro.lambda_adapter.direct import DirectInvocation, PluginEvent
 from unimicro.lambda_adapter.events import LambdaCall
 from unimicro.lambda_adapter.http_v1 import HttpV1, is_http_v1
 from unimicro.lambda_adapter.http_v2 import HttpV2, is_http_v2
-from unimicro.outcome import Either, Failure, Left, failure_of
+from unimicro.outcome import Failure, Left, Outcome, failure_of
 from unimicro.routes.http import HttpDoor
 
 if TYPE_CHECKING:
@@ -66,13 +66,13 @@ class LambdaDoor(FrontEnd[LambdaCall, Any]):
     def handle(self, native: LambdaCall) -> Any:
         return self.handle_event(*native)
 
-    def decode(self, native: LambdaCall) -> Either[Failure, Invocation]:
+    def decode(self, native: LambdaCall) -> Outcome[Invocation]:
         kind = self._kind(native.event)
         if isinstance(kind, FrontEnd):
             return kind.decode(native)
         return Left(Failure("unimplemented", "this kind of event calls no operation", layer="lambda"))
 
-    def encode(self, native: LambdaCall, invocation: Invocation | None, outcome: Either[Failure, Any]) -> Any:
+    def encode(self, native: LambdaCall, invocation: Invocation | None, outcome: Outcome[Any]) -> Any:
         kind = self._kind(native.event)
         if isinstance(kind, FrontEnd):
             return kind.encode(native, invocation, outcome)
@@ -88,7 +88,7 @@ def _kinds(app: App) -> tuple[tuple[Recogniser, EventKind], ...]:
     http = HttpDoor(app, "lambda")
     v1, v2 = HttpV1(app, http), HttpV2(app, http)
     return (
-        *((matches, PluginEvent(respond)) for _, matches, respond in app.lambda_events()),
+        *((matches, PluginEvent(name, respond)) for name, matches, respond in app.lambda_events()),
         (is_http_v2, v2),
         (is_http_v1, v1),
         (is_alb_multi, AlbMulti(app, http)),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from unimicro.frontend import FrontEnd
 from unimicro.invocation import Metadata
 from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline_of, request_id
-from unimicro.outcome import Either, Failure
+from unimicro.outcome import Failure, Outcome
 from unimicro.routes.request import HttpRequest, body_too_large, strip_prefix
 from unimicro.routes.table import split_path
 
@@ -56,29 +56,26 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
     def answer(self, answer: HttpAnswer) -> dict[str, Any]:
         """What the gateway wants back."""
 
-    def decode(self, native: LambdaCall) -> Either[Failure, Invocation]:
+    def decode(self, native: LambdaCall) -> Outcome[Invocation]:
         return self._http.decode(self._read(native))
 
     def encode(
-        self, native: LambdaCall, invocation: Invocation | None, outcome: Either[Failure, Any]
+        self, native: LambdaCall, invocation: Invocation | None, outcome: Outcome[Any]
     ) -> dict[str, Any]:
         return self.answer(self._http.encode(self._read(native), invocation, outcome))
 
     def handle(self, native: LambdaCall) -> dict[str, Any]:
-        try:
-            request = self.request(native)
-        except MALFORMED:
-            request = _malformed(native)
-        return self.answer(self._http.handle(request))
+        return self.answer(self._http.handle(self._read(native)))
 
     def refuse(self, native: LambdaCall, failure: Failure) -> dict[str, Any]:
-        return self.answer(self._http.handle(HttpRequest("", "", problem=failure, native=native)))
+        return self.answer(self._http.handle(_unreadable(native, failure)))
 
     def _read(self, native: LambdaCall) -> HttpRequest:
         try:
             return self.request(native)
         except MALFORMED:
-            return _malformed(native)
+            failure = Failure("invalid_argument", "the Lambda event is malformed", layer="lambda")
+            return _unreadable(native, failure)
 
     def build(
         self,
@@ -131,9 +128,8 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
         return body_too_large(self._max_body) if len(body) > self._max_body else body
 
 
-def _malformed(native: LambdaCall) -> HttpRequest:
-    problem = Failure("invalid_argument", "the Lambda event is malformed", layer="lambda")
-    return HttpRequest("", "", problem=problem, native=native)
+def _unreadable(native: LambdaCall, failure: Failure) -> HttpRequest:
+    return HttpRequest("", "", problem=failure, native=native)
 
 
 def pairs_of(values: Mapping[str, Sequence[str]] | None) -> list[tuple[str, str]]:

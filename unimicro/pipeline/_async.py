@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from unimicro.operation import Operation
     from unimicro.pipeline.ports import Clock
-    from unimicro.pipeline.stages import Flow, Guard
+    from unimicro.pipeline.stages import Bracket, Flow, Guard, Recovery, Steps
 
     Runner = Callable[[Invocation], Awaitable[Either[Failure, Any]]]
     Doer = Callable[[Any], Awaitable[Any]]
@@ -45,13 +45,60 @@ def run_guards(guards: tuple[tuple[str, Guard], ...], below: Runner) -> Runner:
     return layer
 
 
-def run_flow(  # noqa: C901 - one branch for each thing a flow may yield
-    flow: Flow, name: str, below: Runner, clock: Clock, perform: Doer
-) -> Runner:
-    """A layer that steps through the generator and does what it yields."""
+def run_bracket(bracket: Bracket, name: str, below: Runner) -> Runner:
+    """A layer that asks for a permit before the call and gives it back after it."""
+    enter, leave = bracket
 
-    async def layer(invocation: Invocation) -> Either[Failure, Any]:  # noqa: C901 - as above
-        steps = flow(invocation)
+    async def layer(invocation: Invocation) -> Either[Failure, Any]:
+        try:
+            permit = enter(invocation)
+        except Exception as error:
+            return Left(unexpected_failure(error, invocation, name))
+        if isinstance(permit, Failure):
+            return Left(permit)
+        outcome = None
+        try:
+            outcome = await below(invocation)
+            return outcome
+        finally:
+            # Also on BaseException: a permit always comes back.
+            try:
+                leave(permit, outcome)
+            except Exception as error:
+                unexpected_failure(error, invocation, name)
+
+    return layer
+
+
+def run_recovery(recovery: Recovery, name: str, below: Runner, clock: Clock, perform: Doer) -> Runner:
+    """A layer that starts its flow when the first call has failed."""
+    drive = driver(name, below, clock, perform)
+
+    async def layer(invocation: Invocation) -> Either[Failure, Any]:
+        outcome = await below(invocation)
+        if outcome.monoid[1]:
+            return outcome
+        return await drive(recovery(invocation, outcome), invocation)
+
+    return layer
+
+
+def run_flow(flow: Flow, name: str, below: Runner, clock: Clock, perform: Doer) -> Runner:
+    """A layer that is a flow from beginning to end."""
+    drive = driver(name, below, clock, perform)
+
+    async def layer(invocation: Invocation) -> Either[Failure, Any]:
+        return await drive(flow(invocation), invocation)
+
+    return layer
+
+
+def driver(  # noqa: C901 - one branch for each thing a flow may yield
+    name: str, below: Runner, clock: Clock, perform: Doer
+) -> Callable[[Steps, Invocation], Awaitable[Either[Failure, Any]]]:
+    """What steps through a generator and does what it yields."""
+
+    async def drive(steps: Steps, invocation: Invocation) -> Either[Failure, Any]:  # noqa: C901 - as above
         try:
             step = next(steps)
             while True:
@@ -86,7 +133,7 @@ def run_flow(  # noqa: C901 - one branch for each thing a flow may yield
             except Exception as error:
                 unexpected_failure(error, invocation, name)
 
-    return layer
+    return drive
 
 
 def run_method(operation: Operation, invoke: Callable[[Invocation], Awaitable[Any]], clock: Clock) -> Runner:

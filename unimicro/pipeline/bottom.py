@@ -44,7 +44,7 @@ def _call(operation: Operation) -> Invoke:
     if operation.signature.positional_only or operation.signature.injected:
         return operation.call
     method = operation.method
-    return lambda invocation: method(**invocation.arguments)  # type: ignore[arg-type]
+    return lambda invocation: method(**invocation.arguments)
 
 
 def async_invoke(operation: Operation, clock: Clock, threads: Executor) -> AsyncInvoke:

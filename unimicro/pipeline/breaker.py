@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from unimicro.errors import DefinitionError
-from unimicro.outcome import CODES, Failure, Left
+from unimicro.outcome import CODES, Either, Failure, failure_of
 from unimicro.pipeline.policy import Policy, require_above_zero
-from unimicro.pipeline.stages import ORDER, Stage, Steps
+from unimicro.pipeline.stages import ORDER, Bracket, Stage
 
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation
@@ -60,37 +60,17 @@ class Breaker(Policy):
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         name = self.circuit or operation.name
-        circuit = assembly.shared("circuit", name, lambda: Circuit(self, assembly.clock))
+        circuit = assembly.shared("circuit", name, lambda: Circuit(name, self, assembly.clock))
         if circuit.settings != self:
             raise DefinitionError(f"{operation.name}: circuit {name!r} has other settings elsewhere")
-
-        def guarded(invocation: Invocation) -> Steps:
-            generation = circuit.admit()
-            if generation is None:
-                return Left(
-                    Failure(
-                        "unavailable",
-                        f"circuit {name!r} is open",
-                        retry_after=circuit.retry_after(),
-                        layer="breaker",
-                    )
-                )
-            counted = "neutral"
-            try:
-                outcome = yield invocation
-                counted = "success" if outcome.monoid[1] else CODES[outcome.monoid[0].code].breaker
-                return outcome
-            finally:
-                # Also when the call is cancelled: the probe's permit must come back.
-                circuit.record(generation, counted)
-
-        return Stage(self.name, ORDER["breaker"], guarded, is_flow=True)
+        return Stage(self.name, ORDER["breaker"], Bracket(circuit.admit, circuit.record), "bracket")
 
 
 class Circuit:
     """State of one breaker. The lock guards the bookkeeping only, never the call."""
 
-    def __init__(self, settings: Breaker, clock: Clock) -> None:
+    def __init__(self, name: str, settings: Breaker, clock: Clock) -> None:
+        self.name = name
         self.state: State = "closed"
         self.settings = settings
         self._clock = clock
@@ -101,8 +81,8 @@ class Circuit:
         self._probing = False
         self._lock = Lock()
 
-    def admit(self) -> int | None:
-        """The generation of an admitted call, or ``None``. An outcome of an older one is ignored."""
+    def admit(self, _: Invocation | None = None) -> int | Failure:
+        """The generation of an admitted call; an outcome of an older one is ignored."""
         # Generation first: read the other way round, a state that changes between would admit for the next.
         generation = self._generation
         if self.state == "closed":
@@ -111,21 +91,28 @@ class Circuit:
             if self.state == "open" and self.retry_after() <= 0:
                 self._become("half_open")
             if self.state == "open" or (self.state == "half_open" and self._probing):
-                return None
+                return self._rejection()
             self._probing = self.state == "half_open"
             return self._generation
+
+    def _rejection(self) -> Failure:
+        wait = self.retry_after()
+        return Failure("unavailable", f"circuit {self.name!r} is open", retry_after=wait, layer="breaker")
 
     def retry_after(self) -> float:
         """Seconds until a probe is let through."""
         return max(0.0, self._opened_at + self.settings.open_seconds - self._clock.now())
 
-    def record(self, generation: int, counted: str) -> None:
-        """Take note of an outcome: ``success``, ``failure`` or ``neutral``."""
-        healthy = self.state == "closed" and not self._failures
-        if healthy and counted == "success" and generation == self._generation:
-            # No lock: append is atomic, and a success that comes too late changes no decision.
-            self._outcomes.append(False)
-            return
+    def record(self, generation: int, outcome: Either[Failure, Any] | None) -> None:
+        """Take note of how an admitted call ended; ``None`` when it was cut off."""
+        if outcome is not None and outcome.monoid[1]:
+            if self.state == "closed" and not self._failures and generation == self._generation:
+                # No lock: append is atomic, and a success that comes too late changes no decision.
+                self._outcomes.append(False)
+                return
+            counted = "success"
+        else:
+            counted = "neutral" if outcome is None else CODES[failure_of(outcome).code].breaker
         with self._lock:
             if generation != self._generation:
                 return

@@ -15,6 +15,7 @@ from unimicro.pipeline.stages import ORDER, Stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
+    from types import ModuleType
 
     from unimicro.invocation import Invocation
     from unimicro.operation import Operation
@@ -30,7 +31,14 @@ def stages_of(
     operation: Operation, policies: Iterable[Policy], extra: Iterable[Stage], assembly: Assembly
 ) -> tuple[Stage, ...]:
     """The stages of ``operation`` in running order; a policy that is off leaves none."""
-    stages = [Stage("arguments", ORDER["arguments"], operation.binder.guard, is_flow=False), *extra]
+    stages = [
+        Stage(
+            "arguments",
+            ORDER["arguments"],
+            operation.binder.guard,
+        ),
+        *extra,
+    ]
     for policy in policies:
         stage = policy.stage(operation, assembly)
         if stage is not None:
@@ -57,8 +65,8 @@ def user_stage(function: Callable[..., Any], where: str) -> Stage:
         )
     _check_takes_one(function, f"{where}: stage {name}")
     if inspect.isgeneratorfunction(called):
-        return Stage(name, ORDER["user"], function, is_flow=True)
-    return Stage(name, ORDER["user"], _strict(function), is_flow=False)
+        return Stage(name, ORDER["user"], function, "flow")
+    return Stage(name, ORDER["user"], _strict(function))
 
 
 def _strict(guard: Guard) -> Guard:
@@ -82,17 +90,20 @@ def _check_takes_one(function: Callable[..., Any], label: str) -> None:
         raise DefinitionError(f"{label} must take one argument, the invocation: {error}") from error
 
 
-def _wrap(
-    stages: Sequence[Stage], runner: Any, run_guards: Callable[..., Any], run_flow: Callable[..., Any]
-) -> Any:
+def _wrap(stages: Sequence[Stage], runner: Any, driver: ModuleType, flows: dict[str, Any]) -> Any:
     """Put the layers around the bottom, last stage first; neighbouring guards share a layer."""
-    for is_flow, group in groupby(reversed(stages), key=lambda stage: stage.is_flow):
+    for kind, group in groupby(reversed(stages), key=lambda stage: stage.kind):
         members = list(group)
-        if is_flow:
-            for stage in members:
-                runner = run_flow(stage.run, stage.name, runner)
-        else:
-            runner = run_guards(tuple((stage.name, stage.run) for stage in reversed(members)), runner)
+        if kind == "guard":
+            runner = driver.run_guards(tuple((stage.name, stage.run) for stage in reversed(members)), runner)
+            continue
+        for stage in members:
+            if kind == "bracket":
+                runner = driver.run_bracket(stage.run, stage.name, runner)
+            elif kind == "recovery":
+                runner = driver.run_recovery(stage.run, stage.name, runner, **flows)
+            else:
+                runner = driver.run_flow(stage.run, stage.name, runner, **flows)
     return runner
 
 
@@ -101,9 +112,8 @@ def compile_sync(operation: Operation, stages: Sequence[Stage], clock: Clock) ->
     from unimicro.pipeline import _sync
 
     bottom = _sync.run_method(operation, sync_invoke(operation, clock), clock)
-    run_flow = partial(_sync.run_flow, clock=clock, perform=sync_perform)
-    inlined = [s if s.inline is None else s._replace(run=s.inline, is_flow=False) for s in stages]
-    return _wrap(inlined, bottom, _sync.run_guards, run_flow)
+    inlined = [s if s.inline is None else s._replace(run=s.inline, kind="guard") for s in stages]
+    return _wrap(inlined, bottom, _sync, {"clock": clock, "perform": sync_perform})
 
 
 def compile_async(operation: Operation, stages: Sequence[Stage], clock: Clock, threads: Executor) -> Any:
@@ -111,5 +121,4 @@ def compile_async(operation: Operation, stages: Sequence[Stage], clock: Clock, t
     from unimicro.pipeline import _async
 
     bottom = _async.run_method(operation, async_invoke(operation, clock, threads), clock)
-    run_flow = partial(_async.run_flow, clock=clock, perform=async_perform(threads))
-    return _wrap(stages, bottom, _async.run_guards, run_flow)
+    return _wrap(stages, bottom, _async, {"clock": clock, "perform": async_perform(threads)})

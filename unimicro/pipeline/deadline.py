@@ -47,7 +47,7 @@ class Deadline(Policy):
                 invocation = invocation.with_deadline(present + timeout)
             return invocation
 
-        return Stage(self.name, ORDER["deadline"], within_deadline, is_flow=False)
+        return Stage(self.name, ORDER["deadline"], within_deadline)
 
 
 def expired(prefix: str = "") -> Failure:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
-from unimicro.outcome import Failure, failure_of
+from unimicro.outcome import Either, Failure, failure_of
 from unimicro.pipeline.policy import Policy, require_above_zero
 from unimicro.pipeline.stages import ORDER, Pause, Stage, Steps
 
@@ -53,10 +53,7 @@ class Retry(Policy):
             return None
         attempts, now = self.attempts, assembly.clock.now
 
-        def retrying(invocation: Invocation) -> Steps:
-            outcome = yield invocation
-            if outcome.monoid[1]:
-                return outcome
+        def retrying(invocation: Invocation, outcome: Either[Failure, Any]) -> Steps:
             for retried in range(attempts - 1):
                 failure = failure_of(outcome)
                 if not _may_pass(failure):
@@ -71,7 +68,7 @@ class Retry(Policy):
                     break
             return outcome
 
-        return Stage(self.name, ORDER["retry"], retrying, is_flow=True)
+        return Stage(self.name, ORDER["retry"], retrying, "recovery")
 
     def _delay(self, retried: int, failure: Failure) -> float:
         if failure.retry_after is not None:

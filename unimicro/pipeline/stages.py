@@ -11,12 +11,12 @@ are raised at the yield; the call below never raises, it answers with a ``Left``
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from unimicro.invocation import Invocation
 from unimicro.outcome import Either, Failure
 
-__all__ = ["Await", "Do", "Flow", "Guard", "Pause", "Runner", "Stage", "Steps"]
+__all__ = ["Await", "Bracket", "Do", "Flow", "Guard", "Pause", "Recovery", "Runner", "Stage", "Steps"]
 
 
 class Pause(NamedTuple):
@@ -51,21 +51,39 @@ Flow = Callable[[Invocation], Steps]
 Runner = Callable[[Invocation], Either[Failure, Any]]
 
 
+class Bracket(NamedTuple):
+    """A stage around each call that never waits and never calls twice: cheaper than a flow.
+
+    Attributes:
+        enter: From invocation to a permit, or to a ``Failure`` that refuses the call.
+        leave: Gets the permit and the outcome; ``None`` for one that a ``BaseException`` cut off.
+    """
+
+    enter: Callable[[Invocation], Any]
+    leave: Callable[[Any, Either[Failure, Any] | None], None]
+
+
+Recovery = Callable[[Invocation, Either[Failure, Any]], Steps]
+"""A flow that begins after a first call has failed: it gets that outcome. A success never starts it."""
+
+Kind = Literal["guard", "flow", "bracket", "recovery"]
+
+
 class Stage(NamedTuple):
     """One step of a compiled pipeline.
 
     Attributes:
         name: Named by failures (``layer``) and by the log.
         order: Its place; lower runs first. See ``ORDER``.
-        run: The guard or the flow.
-        is_flow: Decided once, at assembly.
+        run: What its kind says.
+        kind: Decided once, at assembly.
         inline: The same as a guard, for the sync driver, where a flow that only blocks is not needed.
     """
 
     name: str
     order: int
-    run: Guard | Flow
-    is_flow: bool
+    run: Guard | Flow | Bracket | Recovery
+    kind: Kind = "guard"
     inline: Guard | None = None
 
 

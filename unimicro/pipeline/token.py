@@ -49,10 +49,10 @@ class Token(Policy):
         check = _Check(operation, (self.header or service.token_header).lower())
         overridden = type(service).token_authorizer is not Service.token_authorizer
         if inspect.iscoroutinefunction(service.token_authorizer):
-            return Stage(self.name, ORDER["auth"], partial(check.flow, Await), is_flow=True)
+            return Stage(self.name, ORDER["auth"], partial(check.flow, Await), "flow")
         if overridden and self.blocking:
-            return Stage(self.name, ORDER["auth"], partial(check.flow, Do), is_flow=True, inline=check.guard)
-        return Stage(self.name, ORDER["auth"], check.guard, is_flow=False)
+            return Stage(self.name, ORDER["auth"], partial(check.flow, Do), "flow", check.guard)
+        return Stage(self.name, ORDER["auth"], check.guard)
 
 
 class _Check:
@@ -61,7 +61,7 @@ class _Check:
     def __init__(self, operation: Operation, header: str) -> None:
         self._operation = operation
         self._header = header
-        self._authorize: Any = operation.service.token_authorizer
+        self._authorize: Any = _authorizer(operation.service)
         self._challenge = {"WWW-Authenticate": f'Bearer realm="{operation.service.name}"'}
 
     def guard(self, invocation: Invocation) -> Invocation | Either[Failure, Any]:
@@ -74,7 +74,7 @@ class _Check:
             answer = self._authorize(token)
         except Exception as error:
             return self._broken(error)
-        if not _allows(answer, invocation.stage):
+        if answer is not True and not _allows(answer, invocation.stage):
             return Left(_denied())
         return invocation.with_principal(TOKEN_BEARER)
 
@@ -99,6 +99,15 @@ class _Check:
     def _broken(self, error: Exception) -> Either[Failure, Any]:
         _log_broken(self._operation.service, error)
         return Left(_denied())
+
+
+def _authorizer(service: Service) -> Any:
+    """The service's authorizer; its default directly, without the method between."""
+    if type(service).token_authorizer is not Service.token_authorizer:
+        return service.token_authorizer
+    from unimicro.environment_token import is_environment_token
+
+    return is_environment_token
 
 
 def accepts_token(service: Service) -> Callable[[str, str], bool]:
@@ -136,6 +145,8 @@ def _denied() -> Failure:
 
 def bearer(value: str | None) -> str:
     """The token of a header value: bare, or after ``Bearer`` in any case (RFC 9110 §11.1)."""
-    token = (value or "").strip()
+    token = value.strip() if value else ""
+    if token[:6].lower() != "bearer":
+        return token
     scheme, _, rest = token.partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else token
+    return rest.strip() if len(scheme) == 6 else token  # not "bearertoken"

@@ -12,6 +12,7 @@ from unimicro.plugins.hookspecs import PROJECT, UnimicroSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from unimicro.app import App
     from unimicro.operation import Operation
 
 GROUP = "unimicro"
@@ -112,6 +113,16 @@ class Plugins:
     def stages(self, operation: Operation, register: Callable[..., None]) -> None:
         """Let every plugin add stages to ``operation``."""
         self.call("unimicro_register_stages", operation=operation, register=register)
+
+    def lambda_events(self, app: App) -> list[tuple[str, Callable[..., bool], Callable[..., Any]]]:
+        """The shapes of Lambda events that plugins register: (name, matches, respond)."""
+        registered: list[tuple[str, Callable[..., bool], Callable[..., Any]]] = []
+
+        def register(name: str, matches: Callable[..., bool], respond: Callable[..., Any]) -> None:
+            registered.append((name, matches, respond))
+
+        self.call("unimicro_register_lambda_events", app=app, register=register)
+        return registered
 
     def find_door(self, name: str) -> Callable[..., Any] | None:
         """The factory of a door, from the plugin of that name if it is not loaded yet.

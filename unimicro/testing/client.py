@@ -8,7 +8,6 @@ from urllib.parse import quote, urlencode
 
 from unimicro.conversion import from_json, to_json
 from unimicro.invocation import Metadata
-from unimicro.routes.http import HttpDoor
 from unimicro.routes.request import HttpRequest, body_too_large, parse_target
 
 if TYPE_CHECKING:
@@ -18,17 +17,8 @@ if TYPE_CHECKING:
     from unimicro.routes.answers import HttpAnswer
 
 
-ANY = "surrogatepass"
+LENIENT = "surrogatepass"
 """A careless client sends text that is no Unicode as well: the service must refuse it, not the client."""
-
-
-def _json_body(value: Any) -> bytes:
-    try:
-        return to_json(value)
-    except ValueError:
-        from json import dumps
-
-        return dumps(value).encode()
 
 
 class HttpResult(NamedTuple):
@@ -59,7 +49,6 @@ class HttpClient:
         app.start()
         self._settings = app.settings
         self._door = app.door("http")
-        assert isinstance(self._door, HttpDoor)
 
     def open(
         self,
@@ -82,18 +71,8 @@ class HttpClient:
             data: Raw body, or a mapping that is sent as a form.
         """
         fields = dict(headers or {})
-        names = {name.lower() for name in fields}
-        body = b""
-        if json is not None:
-            body, content_type = _json_body(json), "application/json"
-        elif isinstance(data, str | bytes):
-            body, content_type = data.encode(errors=ANY) if isinstance(data, str) else data, ""
-        elif data is not None:
-            body, content_type = (
-                urlencode(data, doseq=True, errors=ANY).encode(),
-                "application/x-www-form-urlencoded",
-            )
-        if body and content_type and "content-type" not in names:
+        body, content_type = _body(json, data)
+        if body and content_type and "content-type" not in map(str.lower, fields):
             fields["content-type"] = content_type
         return _result(self._door.handle(self._request(method, path, query, fields, body)))
 
@@ -106,11 +85,11 @@ class HttpClient:
         body: bytes,
     ) -> HttpRequest:
         path, _, query_string = path.partition("?")
-        query_string = quote(query_string, safe=printable, errors=ANY)
-        raw_path = quote(path, safe="/%:@!$&'()*+,;=~", errors=ANY)
+        query_string = quote(query_string, safe=printable, errors=LENIENT)
+        raw_path = quote(path, safe="/%:@!$&'()*+,;=~", errors=LENIENT)
         if query:
-            text = query if isinstance(query, str) else urlencode(query, doseq=True, errors=ANY)
-            query_string = quote(text, safe=printable, errors=ANY)
+            text = query if isinstance(query, str) else urlencode(query, doseq=True, errors=LENIENT)
+            query_string = quote(text, safe=printable, errors=LENIENT)
         segments, pairs, problem = parse_target(
             raw_path, query_string, base_path=self._settings.base_path, max_fields=self._settings.max_fields
         )
@@ -138,6 +117,26 @@ class HttpClient:
 
     def options(self, path: str, **options: Any) -> HttpResult:
         return self.open("OPTIONS", path, **options)
+
+
+def _body(json: Any, data: bytes | str | Mapping[str, Any] | None) -> tuple[bytes, str]:
+    """The octets to send, and the content type that they have if the caller names none."""
+    if json is not None:
+        return _json_body(json), "application/json"
+    if isinstance(data, bytes) or data is None:
+        return data or b"", ""
+    if isinstance(data, str):
+        return data.encode(errors=LENIENT), ""
+    return urlencode(data, doseq=True, errors=LENIENT).encode(), "application/x-www-form-urlencoded"
+
+
+def _json_body(value: Any) -> bytes:
+    try:
+        return to_json(value)
+    except ValueError:
+        from json import dumps
+
+        return dumps(value).encode()
 
 
 def _result(answer: HttpAnswer) -> HttpResult:

@@ -23,85 +23,14 @@ import pytest
 
 from unimicro.conversion import from_json, to_json
 from unimicro.invocation import CallPayload, Invocation, Metadata
-from unimicro.outcome import CODES, Either, Failure, Left, Response, Right, failure_of
+from unimicro.outcome import CODES, Failure, Left, Outcome, Response, Right, failure_of
+from unimicro.testing.cases import ECHOES, WRONG
 from unimicro.testing.kit import SECRET, TOKEN, kit_app
 
 if TYPE_CHECKING:
     from unimicro.app import App
 
 AUTHORIZED = {"authorization": f"Bearer {TOKEN}"}
-
-UNICODE = 'naïve café — "日本" 🦆\u2028\t\\ \x7f'
-
-ECHOES: list[tuple[str, dict[str, Any], Any]] = [
-    ("text", {"value": ""}, ""),
-    ("text", {"value": "plain"}, "plain"),
-    ("text", {"value": UNICODE}, UNICODE),
-    ("integer", {"value": 0}, 0),
-    ("integer", {"value": -(2**62)}, -(2**62)),
-    ("number", {"value": 1.5}, 1.5),
-    ("boolean", {"value": False}, False),
-    ("boolean", {"value": True}, True),
-    ("moment", {"value": "2026-02-03T04:05:06.000007Z"}, "2026-02-03T04:05:06.000007Z"),
-    ("identity", {"value": "0b0a57c5-f013-426a-81a1-f8ffbfba21f0"}, "0b0a57c5-f013-426a-81a1-f8ffbfba21f0"),
-    ("amount", {"value": "12.340"}, "12.340"),
-    ("color", {"value": "blue"}, "blue"),
-    ("optional", {}, {"value": None}),
-    ("optional", {"value": None}, {"value": None}),
-    ("optional", {"value": 3}, {"value": 3}),
-    ("union", {"value": 3}, [3, "int"]),
-    ("union", {"value": "3"}, ["3", "str"]),
-    ("either_class", {"value": {"sku": "a"}}, "Line"),
-    ("either_class", {"value": {"name": "a"}}, "Node"),
-    ("literal", {"value": "b"}, "b"),
-    ("numbers", {"value": []}, []),
-    ("numbers", {"value": [3, 1, 2]}, [3, 1, 2]),
-    ("unique", {"value": [2, 1, 2]}, [1, 2]),
-    ("mapping", {"value": {"a": 1, "ü": 2}}, {"a": 1, "ü": 2}),
-    ("pair", {"value": [1, "a"]}, [1, "a"]),
-    (
-        "tree",
-        {"value": {"name": "a", "children": [{"name": "b"}]}},
-        {"name": "a", "children": [{"name": "b", "children": []}]},
-    ),
-    (
-        "order",
-        {
-            "value": {
-                "id": "0b0a57c5-f013-426a-81a1-f8ffbfba21f0",
-                "placed": "2026-02-03T04:05:06Z",
-                "lines": [{"sku": "x", "quantity": 2, "price": "9.90"}],
-            }
-        },
-        {
-            "id": "0b0a57c5-f013-426a-81a1-f8ffbfba21f0",
-            "placed": "2026-02-03T04:05:06Z",
-            "lines": [{"sku": "x", "quantity": 2, "price": "9.90"}],
-            "note": None,
-            "color": "red",
-        },
-    ),
-    ("anything", {"value": {"a": [1, None, {"b": "c"}]}}, [{"a": [1, None, {"b": "c"}]}]),
-    ("rest", {"a": 1, "b": [2]}, {"a": 1, "b": [2]}),
-    ("get_sum", {"left": 40}, 42),
-    ("get_sum", {"left": -1, "right": 1}, 0),
-    ("nothing", {}, None),
-    ("created", {}, {"id": 1}),
-    ("open", {}, {"operation": "kit.open", "attempt": 1}),
-]
-
-WRONG: list[tuple[str, dict[str, Any], list[str]]] = [
-    ("integer", {"value": "three"}, ["value"]),
-    ("integer", {}, ["value"]),
-    ("integer", {"value": 1, "other": 2}, ["other"]),
-    ("integer", {"valeu": 1}, ["valeu", "value"]),
-    ("color", {"value": "green"}, ["value"]),
-    ("literal", {"value": "c"}, ["value"]),
-    ("tree", {"value": {"name": "a", "children": [{"name": 1}]}}, ["value.children[0].name"]),
-    ("order", {"value": {"id": "x"}}, ["value.id"]),
-    ("get_sum", {"left": "x"}, ["left"]),
-    ("nothing", {"surprise": 1}, ["surprise"]),
-]
 
 
 class Call(NamedTuple):
@@ -133,10 +62,10 @@ class DoorConformance(ABC):
     limits_body: ClassVar[bool] = True
 
     @abstractmethod
-    def exchange(self, app: App, call: Call) -> Either[Failure, Any]:
+    def exchange(self, app: App, call: Call) -> Outcome[Any]:
         """Send ``call`` through the door of ``app`` and read the answer as plain data or a failure."""
 
-    def send_malformed(self, app: App) -> Either[Failure, Any] | None:  # noqa: ARG002
+    def send_malformed(self, app: App) -> Outcome[Any] | None:  # noqa: ARG002
         """Send a request that the door cannot parse; ``None`` where there is no such thing."""
         return None
 
@@ -269,14 +198,14 @@ class DoorConformance(ABC):
         assert outcomes == [Right(n) for n in range(64)]
 
 
-def reference(app: App, method: str, kwargs: dict[str, Any]) -> Either[Failure, Any]:
+def reference(app: App, method: str, kwargs: dict[str, Any]) -> Outcome[Any]:
     """The outcome without any door between."""
     metadata = Metadata(AUTHORIZED)
     invocation = Invocation(f"kit.{method}", CallPayload((), kwargs), metadata=metadata, stage="test")
     return app.run(invocation)
 
 
-def canonical(outcome: Either[Failure, Any]) -> Either[Failure, Any]:
+def canonical(outcome: Outcome[Any]) -> Outcome[Any]:
     """The outcome as JSON would carry it."""
     if outcome.is_left():
         return outcome
@@ -284,7 +213,7 @@ def canonical(outcome: Either[Failure, Any]) -> Either[Failure, Any]:
     return Right(from_json(to_json(value)))
 
 
-def read_problem(problem: object) -> Either[Failure, Any]:
+def read_problem(problem: object) -> Outcome[Any]:
     """A ``Left`` from an RFC 9457 document.
 
     Raises:

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from unimicro.conversion import from_json, to_json
-from unimicro.outcome import Either, Failure, Response, Right
+from unimicro.outcome import Failure, Left, Outcome, Response, Right
 from unimicro.testing.conformance import AUTHORIZED, Call, DoorConformance, read_problem
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class HttpDoorConformance(DoorConformance):
             body: As sent.
         """
 
-    def exchange(self, app: App, call: Call) -> Either[Failure, Any]:
+    def exchange(self, app: App, call: Call) -> Outcome[Any]:
         method, target, body = http_call(app, call)
         headers = {**call.headers, **({"content-type": "application/json"} if body else {})}
         self.answer = reply = self.request(app, method, target, headers, body)
         return read_reply(reply)
 
-    def send_malformed(self, app: App) -> Either[Failure, Any]:
+    def send_malformed(self, app: App) -> Outcome[Any]:
         headers = {**AUTHORIZED, "content-type": "application/json"}
         return read_reply(self.request(app, "POST", "/text", headers, b'{"value": '))
 
@@ -162,7 +162,7 @@ def _takes_body(operation: Operation) -> bool:
     return any(parameter.required for parameter in operation.signature.parameters)
 
 
-def read_reply(reply: HttpReply) -> Either[Failure, Any]:
+def read_reply(reply: HttpReply) -> Outcome[Any]:
     """What a client of the REST interface makes of an answer."""
     media = reply.headers.get("content-type", "").partition(";")[0]
     if media == "application/problem+json":
@@ -173,7 +173,5 @@ def read_reply(reply: HttpReply) -> Either[Failure, Any]:
     elif media.startswith("text/"):
         body = reply.body.decode()
     if reply.status >= 400:
-        from unimicro.outcome import Left
-
         return Left(Failure.from_response(Response(body, reply.status)))
     return Right(None if reply.status == 204 else body)

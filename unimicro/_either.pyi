@@ -1,0 +1,23 @@
+# Types of the part of pymonad's Either that unimicro uses. There is no such module at run time.
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+_L_co = TypeVar("_L_co", covariant=True)
+_R_co = TypeVar("_R_co", covariant=True)
+_M = TypeVar("_M")
+_U = TypeVar("_U")
+
+class Either(Generic[_L_co, _R_co]):
+    value: Any
+    monoid: tuple[Any, bool]
+    def __init__(self, value: Any, monoid: tuple[Any, bool]) -> None: ...
+    def is_left(self) -> bool: ...
+    def is_right(self) -> bool: ...
+    def bind(self, kleisli_function: Callable[[_R_co], Either[_M, _U]]) -> Either[_L_co | _M, _U]: ...
+    def map(self, function: Callable[[_R_co], _U]) -> Either[_L_co, _U]: ...
+    def then(self, function: Callable[[_R_co], Any]) -> Either[Any, Any]: ...
+    def either(self, left_function: Callable[[_L_co], _U], right_function: Callable[[_R_co], _U]) -> _U: ...
+
+def Left(value: _M) -> Either[_M, Any]: ...  # noqa: N802 - as pymonad names it
+def Right(value: _U) -> Either[Any, _U]: ...  # noqa: N802
