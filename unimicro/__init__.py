@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unimicro.app import App as App
+    from unimicro.errors import unwrap as unwrap
     from unimicro.forms import Upload as Upload
     from unimicro.frontend import FrontEnd as FrontEnd
     from unimicro.invocation import CallPayload as CallPayload
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from unimicro.outcome import Outcome as Outcome
     from unimicro.outcome import Response as Response
     from unimicro.outcome import Right as Right
+    from unimicro.outcome import failure_of as failure_of
     from unimicro.pipeline.breaker import Breaker as Breaker
     from unimicro.pipeline.clock import VirtualClock as VirtualClock
     from unimicro.pipeline.deadline import Deadline as Deadline
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from unimicro.pipeline.stages import Await as Await
     from unimicro.pipeline.stages import Do as Do
     from unimicro.pipeline.stages import Pause as Pause
+    from unimicro.pipeline.stages import Stage as Stage
+    from unimicro.pipeline.stages import Steps as Steps
     from unimicro.pipeline.token import Token as Token
     from unimicro.plugins.hookspecs import hookimpl as hookimpl
     from unimicro.routes.json_door import JsonDoor as JsonDoor
@@ -74,6 +78,8 @@ _NAMES = {
     "Retry": "unimicro.pipeline.retry",
     "Right": "unimicro.outcome",
     "Service": "unimicro.service",
+    "Stage": "unimicro.pipeline.stages",
+    "Steps": "unimicro.pipeline.stages",
     "Token": "unimicro.pipeline.token",
     "Upload": "unimicro.forms",
     "VirtualClock": "unimicro.pipeline.clock",
@@ -81,7 +87,9 @@ _NAMES = {
     "entry": "unimicro.service",
     "event": "unimicro.service",
     "every": "unimicro.service",
+    "failure_of": "unimicro.outcome",
     "hookimpl": "unimicro.plugins.hookspecs",
+    "unwrap": "unimicro.errors",
 }
 
 __all__ = sorted([*_NAMES, "__version__"])  # noqa: PLE0605 - the table is the list

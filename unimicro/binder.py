@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 from unimicro.conversion import ConversionError, is_union, strip_annotated
-from unimicro.forms import parse_body
+from unimicro.forms import parse_body, refused_coding
 from unimicro.invocation import CallPayload, HttpPayload, Invocation, Metadata
 from unimicro.outcome import Either, Failure, Left
 
@@ -89,16 +89,20 @@ class Binder:
         for parameter in self._headers:
             values = metadata.getall(parameter.wire_name)
             if values:
-                given: Any = list(values) if parameter.collects else metadata[parameter.wire_name]
+                given: Any = _list_of(values) if parameter.collects else metadata[parameter.wire_name]
                 found.take(parameter, given, parameter.from_text)
         if self._reads_body and (payload.body or self._takes_empty):
-            failure = self._take_body(found, payload)
+            failure = self._take_body(found, payload, metadata.get("content-encoding"))
             if failure is not None:
                 return failure
         return found.finish(self._parameters)
 
-    def _take_body(self, found: _Found, payload: HttpPayload) -> Failure | None:
+    def _take_body(self, found: _Found, payload: HttpPayload, coding: str | None) -> Failure | None:
         whole = self._whole
+        if coding is not None and self._raw is not bytes:
+            refused = refused_coding(coding)
+            if refused is not None:
+                return refused
         body = parse_body(payload.body, payload.content_type, self._max_fields, raw=self._raw)
         if isinstance(body, Failure):
             return body
@@ -168,6 +172,11 @@ class Binder:
             else:
                 found.take_rest(name, value, self._by_name)
         return found.finish(self._parameters)
+
+
+def _list_of(values: tuple[str, ...]) -> list[str]:
+    """RFC 9110 §5.3, §5.6.1: repeated fields and one with commas mean the same, and WSGI joins them."""
+    return [item.strip() for value in values for item in value.split(",") if item.strip()]
 
 
 def _raw_type(annotation: Any) -> type[bytes | str] | None:

@@ -104,7 +104,9 @@ def load_settings(stage: str | None, config: Config) -> Settings:
     Raises:
         ConfigurationError: A setting is unknown or impossible; the text names source and setting.
     """
-    settings = Settings() if stage is None else _merge(Settings(), {"stage": stage}, "App")
+    if not isinstance(stage, str | None):
+        raise ConfigurationError(f"App: stage must be str, got {stage!r}")
+    settings = Settings() if stage is None else replace(Settings(), stage=stage)
     table, source = _file_table(config)
     settings = _merge(settings, table, source)
     return _merge(settings, _environment(os.environ), "environment")
@@ -129,7 +131,7 @@ def _read_toml(path: str) -> dict[str, Any]:
     try:
         with Path(path).open("rb") as file:
             return tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"cannot read {path}: {error}") from error
 
 
@@ -196,6 +198,8 @@ def _checked(name: str, value: Any, source: str) -> Any:
         raise ConfigurationError(f"{source}: {name} must be {wanted}, got {value!r}")
     if name in _LOWEST and not value >= _LOWEST[name]:
         raise ConfigurationError(f"{source}: {name} must be at least {_LOWEST[name]}, got {value!r}")
+    if name == "stage" and not value.strip():
+        raise ConfigurationError(f"{source}: stage must have a name; leave it out for 'dev'")
     if name in _ALLOWED and value not in _ALLOWED[name]:
         raise ConfigurationError(f"{source}: {name} must be one of {', '.join(_ALLOWED[name])}")
     if name == "base_path" and value and not value.startswith("/"):

@@ -105,6 +105,8 @@ def _typed(annotation: Any, text: bool) -> Converter:
             raise ConversionError(message[:1].lower() + message[1:], path) from error
         except RecursionError as error:
             raise ConversionError("nested too deeply") from error
+        except UnicodeEncodeError as error:
+            raise ConversionError("expected Unicode text") from error
 
     return typed
 
@@ -266,13 +268,25 @@ def is_collection(annotation: Any) -> bool:
 
 
 def type_name(annotation: Any) -> str:
-    """A type as a reader writes it."""
-    if isinstance(annotation, type) and not get_args(annotation):
-        return annotation.__name__
-    return str(annotation).replace("typing.", "")
+    """A type as a reader writes it: names without their modules, ``int | None``."""
+    annotation = strip_annotated(annotation)
+    if annotation is type(None):
+        return "None"
+    if annotation is ...:
+        return "..."
+    members = get_args(annotation)
+    if is_union(annotation):
+        return " | ".join(map(type_name, members))
+    if members and get_origin(annotation) is not Literal:
+        return f"{type_name(get_origin(annotation))}[{', '.join(map(type_name, members))}]"
+    name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return name.replace("typing.", "")
 
 
-_encode_plain = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+# Without the check of its own, a structure that contains itself ends in RecursionError.
+_encode_plain = json.JSONEncoder(
+    separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
+).encode
 
 
 def is_plain(annotation: Any) -> bool:
@@ -286,7 +300,7 @@ def plain_to_json(value: Any) -> bytes:
     """JSON of plain data; anything else in it is left to ``to_json``."""
     try:
         return _encode_plain(value).encode()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return to_json(value)
 
 
@@ -316,7 +330,7 @@ def to_plain(value: Any) -> Any:
     import msgspec
 
     try:
-        return msgspec.to_builtins(value, builtin_types=(bytes, bytearray), enc_hook=_dump_model)
+        return msgspec.to_builtins(value, builtin_types=(bytes, bytearray, memoryview), enc_hook=_dump_model)
     except RecursionError as error:
         raise ValueError("nested too deeply, or it contains itself") from error
 
@@ -326,6 +340,10 @@ def _dump_model(value: Any) -> Any:
         return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, enum.Enum):
         return value.value
+    for plain in (str, int, float):
+        if isinstance(value, plain):
+            # Of a class of its own, such as markupsafe's strings and NumPy's floats.
+            return plain(value)
     raise TypeError(f"{type(value).__name__} has no wire form")
 
 

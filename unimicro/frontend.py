@@ -47,47 +47,48 @@ class FrontEnd(ABC, Generic[Native, Answer]):
     def encode(self, native: Native, invocation: Invocation | None, outcome: Either[Failure, Any]) -> Answer:
         """The native answer; ``invocation`` is ``None`` when the request could not be decoded."""
 
-    def handle(self, native: Native) -> Answer:
-        """Decode, run, encode, in this thread."""
-        decoded = self._decoded(native)
-        if not decoded.monoid[1]:
-            return self._encoded(native, None, decoded)
-        return self._encoded(native, decoded.value, self.app.run(decoded.value))
-
-    async def ahandle(self, native: Native) -> Answer:
-        """``handle`` on the running event loop."""
-        decoded = self._decoded(native)
-        if not decoded.monoid[1]:
-            return self._encoded(native, None, decoded)
-        return self._encoded(native, decoded.value, await self.app.arun(decoded.value))
-
     # A door whose decode or encode breaks its promise and raises must not take its server down: an
     # exception that reaches uvicorn, say, resets other requests of the connection.
 
-    def _decoded(self, native: Native) -> Either[Failure, Invocation]:
+    def handle(self, native: Native) -> Answer:
+        """Decode, run, encode, in this thread."""
+        invocation = None
         try:
-            return self.decode(native)
+            outcome = self.decode(native)
         except Exception as error:
-            return Left(self._broken("decode", error))
-
-    def _encoded(
-        self, native: Native, invocation: Invocation | None, outcome: Either[Failure, Any]
-    ) -> Answer:
+            outcome = self._broken("decode", error)
+        if outcome.monoid[1]:
+            invocation = outcome.value
+            outcome = self.app.run(invocation)
         try:
             return self.encode(native, invocation, outcome)
         except Exception as error:
-            return self.encode(native, None, Left(self._broken("encode", error)))
+            return self.encode(native, None, self._broken("encode", error))
 
-    def _broken(self, what: str, error: Exception) -> Failure:
+    async def ahandle(self, native: Native) -> Answer:
+        """``handle`` on the running event loop."""
+        invocation = None
+        try:
+            outcome = self.decode(native)
+        except Exception as error:
+            outcome = self._broken("decode", error)
+        if outcome.monoid[1]:
+            invocation = outcome.value
+            outcome = await self.app.arun(invocation)
+        try:
+            return self.encode(native, invocation, outcome)
+        except Exception as error:
+            return self.encode(native, None, self._broken("encode", error))
+
+    def _broken(self, what: str, error: Exception) -> Either[Failure, Any]:
         log.error("door %r: %s raised", self.name, what, exc_info=error)
-        return Failure("internal", "internal error", layer=self.name)
+        return Left(Failure("internal", "internal error", layer=self.name))
 
     def invocation(
         self,
         operation: str,
         payload: HttpPayload | CallPayload,
         metadata: Metadata,
-        *,
         native: Any = None,
         stage: str = "",
         deadline: float | None = None,
@@ -106,8 +107,10 @@ class FrontEnd(ABC, Generic[Native, Answer]):
             request_id: The transport's id of the request; made up if empty.
             door: Another name than the door's own.
         """
-        timeout = metadata.get("x-timeout-ms")
+        fields = metadata.fields
+        timeout = fields.get("x-timeout-ms")
         if timeout is not None:
+            timeout = timeout.strip()
             if not (timeout.isascii() and timeout.isdigit() and len(timeout) < 16):
                 return Left(
                     Failure("invalid_argument", "x-timeout-ms: expected a whole number of milliseconds")
@@ -124,8 +127,8 @@ class FrontEnd(ABC, Generic[Native, Answer]):
                     metadata,
                     None,
                     deadline,
-                    parse_traceparent(metadata),
-                    parse_idempotency_key(metadata),
+                    parse_traceparent(metadata) if "traceparent" in fields else None,
+                    parse_idempotency_key(metadata) if "idempotency-key" in fields else None,
                     1,
                     None,
                     door or self.name,

@@ -31,37 +31,41 @@ class Metadata(Mapping[str, str]):
 
     Reading ``metadata["accept"]`` joins repeated values with ``", "`` (RFC 9110 §5.3; cookies
     with ``"; "``, RFC 6265bis §4.2); ``getall`` gives them apart.
+
+    Attributes:
+        fields: The joined values by lower-case name, to be read only. Asking it directly is several
+            times as fast as ``get``.
     """
 
-    __slots__ = ("_joined", "_repeated")
+    __slots__ = ("_repeated", "fields")
 
     def __init__(self, fields: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
         self._repeated: dict[str, tuple[str, ...]] = {}
         if type(fields) is dict and _are_lower_case(fields):
-            self._joined: dict[str, str] = fields.copy()
+            self.fields: dict[str, str] = fields.copy()
             return
-        self._joined = {}
+        self.fields = {}
         pairs = fields.items() if isinstance(fields, Mapping) else fields
         for field, value in pairs:
             name = field.lower()
-            if name in self._joined:
+            if name in self.fields:
                 self._repeat(name, value)
             else:
-                self._joined[name] = value
+                self.fields[name] = value
 
     def _repeat(self, name: str, value: str) -> None:
         self._repeated[name] = (*self.getall(name), value)
-        self._joined[name] = ("; " if name == "cookie" else ", ").join(self._repeated[name])
+        self.fields[name] = ("; " if name == "cookie" else ", ").join(self._repeated[name])
 
     def __getitem__(self, name: str) -> str:
-        return self._joined[name.lower()]
+        return self.fields[name.lower()]
 
     def get(self, name: str, default: Any = None) -> Any:
         """The joined value, or ``default``; quickest with a name in lower case."""
-        value = self._joined.get(name)
+        value = self.fields.get(name)
         if value is not None:
             return value
-        return default if name.islower() else self._joined.get(name.lower(), default)
+        return default if name.islower() else self.fields.get(name.lower(), default)
 
     def getall(self, name: str) -> tuple[str, ...]:
         """Every value of the field, in order; empty when absent."""
@@ -69,17 +73,17 @@ class Metadata(Mapping[str, str]):
         repeated = self._repeated.get(name)
         if repeated is not None:
             return repeated
-        return (self._joined[name],) if name in self._joined else ()
+        return (self.fields[name],) if name in self.fields else ()
 
     def pairs(self) -> list[tuple[str, str]]:
         """(name, value) for every value, repeated ones apart."""
-        return [(name, value) for name in self._joined for value in self.getall(name)]
+        return [(name, value) for name in self.fields for value in self.getall(name)]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._joined)
+        return iter(self.fields)
 
     def __len__(self) -> int:
-        return len(self._joined)
+        return len(self.fields)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Metadata):
@@ -87,11 +91,11 @@ class Metadata(Mapping[str, str]):
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash(frozenset(self._joined.items()))
+        return hash(frozenset(self.fields.items()))
 
     def __repr__(self) -> str:
         # Values may be credentials: names only.
-        return f"Metadata({', '.join(self._joined)})"
+        return f"Metadata({', '.join(self.fields)})"
 
 
 def _are_lower_case(names: Iterable[str]) -> bool:
@@ -315,7 +319,7 @@ def parse_traceparent(metadata: Metadata) -> TraceContext | None:
     W3C Trace Context §3.2: version ``ff`` and all-zero ids are invalid; version ``00`` has exactly
     four fields, later versions may have more. ``tracestate`` counts only beside a valid parent.
     """
-    value = metadata.get("traceparent")
+    value = metadata.fields.get("traceparent")
     if value is None or len(metadata.getall("traceparent")) != 1:
         return None
     parts = value.strip().split("-")
@@ -332,7 +336,7 @@ def parse_traceparent(metadata: Metadata) -> TraceContext | None:
 
 def parse_idempotency_key(metadata: Metadata) -> str | None:
     """``Idempotency-Key``: a quoted string (draft-ietf-httpapi-idempotency-key), bare accepted."""
-    value = metadata.get("idempotency-key")
+    value = metadata.fields.get("idempotency-key")
     if value is None:
         return None
     value = value.strip()

@@ -33,4 +33,8 @@ def token_required(view: Callable) -> Callable:
 @wsgi.get("/items/<int:item_id>")
 @token_required
 def item(item_id: int) -> Any:
-    return jsonify(item_id=item_id, limit=request.args.get("limit", 10, type=int))
+    try:
+        limit = int(request.args.get("limit", 10))
+    except ValueError:
+        abort(422, "limit: expected a whole number")
+    return jsonify(item_id=item_id, limit=limit)

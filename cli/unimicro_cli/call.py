@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,6 +56,8 @@ def call(
     from unimicro_cli.environment import load_environment
     from unimicro_cli.output import print_failure, print_result
 
+    if not isfinite(timeout):
+        raise click.UsageError("--timeout: expected a number of seconds.")
     if url is not None and app is not None:
         raise click.UsageError("--app calls in this process, --url calls a server: give one of them.")
     load_environment(stage)
@@ -105,5 +108,5 @@ def _in_process(
         return Left(Failure("unimplemented", f"there is no operation {operation!r}{hint}"))
     parameters = {parameter.name: parameter for parameter in known.signature.parameters}
     arguments = read_arguments(pairs, json_object, parameters)
-    with user_code("starting or stopping the app"), app:
+    with user_code("running the app"), app:
         return app.call(operation, **arguments)

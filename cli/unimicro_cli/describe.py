@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.conversion import strip_annotated, type_name
+from unimicro.conversion import type_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from unimicro.signature import Parameter
 
 
+INTERNAL = "internal"
+
+
 class Route(NamedTuple):
     """One way to an operation.
 
@@ -22,37 +25,40 @@ class Route(NamedTuple):
         verb: HTTP verb, ``EVENT`` or ``EVERY``.
         path: Path template, ``source type`` of the event, or the interval in seconds.
         operation: What it calls.
+        access: ``internal``; ``protected``, where an authorizer is in force; or ``open``.
     """
 
     verb: str
     path: str
     operation: Operation
-
-    @property
-    def access(self) -> str:
-        if self.operation.http is None:
-            return "internal"
-        return "open" if self.operation.options.no_auth else "protected"
+    access: str
 
 
 def http_routes(app: App) -> list[Route]:
     """The HTTP routes, sorted by path and verb."""
     bound = [(op, op.http) for op in app.operations.values() if op.http is not None]
-    routes = [Route(http.verb, http.template, operation) for operation, http in bound]
+    routes = [Route(http.verb, http.template, op, _access(app, op)) for op, http in bound]
     return sorted(routes, key=lambda route: (route.path, route.verb))
+
+
+def _access(app: App, operation: Operation) -> str:
+    """By what is in force: the configuration may take an authorizer away that the code asks for."""
+    return "protected" if "auth" in app.policies_of(operation) else "open"
 
 
 def all_routes(app: App) -> list[Route]:
     """The HTTP routes, then the events, then the timers."""
     operations = sorted(app.operations.values(), key=lambda operation: operation.name)
-    events = [Route("EVENT", f"{e.source} {e.type}", op) for op in operations for e in op.events]
-    timers = [Route("EVERY", f"{op.interval:g} s", op) for op in operations if op.interval is not None]
+    events = [Route("EVENT", f"{e.source} {e.type}", op, INTERNAL) for op in operations for e in op.events]
+    timers = [
+        Route("EVERY", f"{op.interval:g} s", op, INTERNAL) for op in operations if op.interval is not None
+    ]
     return [*http_routes(app), *events, *timers]
 
 
 def signature_text(operation: Operation) -> str:
     """``(order_id: str, *, express: bool = False) -> Order``."""
-    returns = _shown(operation.signature.returns)
+    returns = type_name(operation.signature.returns)
     return f"({', '.join(_parameters(operation))}) -> {returns}"
 
 
@@ -63,14 +69,9 @@ def _parameters(operation: Operation) -> Iterator[str]:
             marked = True
             yield "*"
         default = "" if parameter.required else f" = {parameter.default!r}"
-        yield f"{parameter.name}: {_shown(parameter.annotation)}{default}"
+        yield f"{parameter.name}: {type_name(parameter.annotation)}{default}"
     if operation.signature.takes_rest:
         yield "**kwargs"
-
-
-def _shown(annotation: Any) -> str:
-    annotation = strip_annotated(annotation)
-    return "None" if annotation is type(None) else type_name(annotation)
 
 
 def first_line(operation: Operation) -> str:
@@ -86,14 +87,14 @@ def as_data(route: Route) -> dict[str, Any]:
         "path": route.path,
         "operation": operation.name,
         "parameters": [_parameter_data(parameter) for parameter in operation.signature.parameters],
-        "returns": _shown(operation.signature.returns),
+        "returns": type_name(operation.signature.returns),
         "documentation": first_line(operation),
         "open": route.access == "open",
     }
 
 
 def _parameter_data(parameter: Parameter) -> dict[str, Any]:
-    data = {"name": parameter.name, "type": _shown(parameter.annotation), "required": parameter.required}
+    data = {"name": parameter.name, "type": type_name(parameter.annotation), "required": parameter.required}
     if not parameter.required:
         default = parameter.default
         plain = default is None or isinstance(default, str | int) or _is_finite(default)

@@ -51,7 +51,8 @@ def _text(path: Path) -> str:
     if not path.is_file():
         return ""
     try:
-        text = path.read_text(encoding="utf-8")
+        # Windows editors put a byte order mark first; it is no part of the first name.
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise click.ClickException(f"cannot read {path}: {error}") from error
     from dotenv.parser import parse_stream

@@ -42,7 +42,8 @@ def user_code(what: str) -> Iterator[None]:
         raise
     except ConfigurationError as error:
         raise click.ClickException(str(error) + _users_line(error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        # SystemExit too: its code would pass for one of this command's, 0 for success.
         message = f"{what} raised {type(error).__name__}"
         raise click.ClickException(f"{message}\n\n{users_traceback(error).rstrip()}") from error
 

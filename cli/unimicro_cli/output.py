@@ -27,11 +27,18 @@ def json_text(value: Any) -> str:
 
 
 def print_result(value: Any) -> None:
-    """Text and bytes as they are, other values as JSON; all to standard output."""
+    """Text and bytes as they are, other values as JSON; all to standard output.
+
+    Raises:
+        click.ClickException: The terminal or JSON cannot hold it.
+    """
     if isinstance(value, bytes):
         click.echo(value, nl=False)
     elif isinstance(value, str):
-        click.echo(value, nl=not value.endswith("\n"))
+        try:
+            click.echo(value, nl=not value.endswith("\n"))
+        except UnicodeEncodeError as error:
+            raise click.ClickException(f"the result cannot be printed: {error}") from error
     else:
         click.echo(json_text(value))
 

@@ -83,8 +83,9 @@ def find_app(target: Target) -> App:
             _put_first(str(folder))
     module = _import(target)
     found: object = module
-    for name in target.attribute.split("."):
-        found = getattr(found, name, _MISSING)
+    with user_code(f"looking for {target.attribute!r} in module {target.module!r}"):
+        for name in target.attribute.split("."):
+            found = getattr(found, name, _MISSING)
     if isinstance(found, App):
         return found
     raise click.ClickException(_no_app(target, module, found))

@@ -124,7 +124,7 @@ def test_a_set_up_that_raises_is_a_traceback_of_the_user(folder):
     write(folder, "shop.py", ORDERS + hooks)
     result = call("cold.get_greeting")
     assert result.exit_code == 1
-    assert "starting or stopping the app raised OSError" in result.stderr
+    assert "running the app raised OSError" in result.stderr
     assert result.stderr.rstrip().endswith("OSError: no database")
 
 
@@ -142,3 +142,23 @@ def test_a_call_in_this_process_needs_no_server_packages(shop, monkeypatch):
     for module in ("flask", "fastapi", "uvicorn", "httpx"):
         monkeypatch.setitem(sys.modules, module, None)
     assert call("orders.get_greeting").exit_code == 0
+
+
+@pytest.mark.parametrize("timeout", ["nan", "inf"])
+def test_a_timeout_that_is_no_time_is_a_usage_error(folder, timeout):
+    write(folder, "shop.py")
+    assert run("call", "orders.get_greeting", "--app", "shop", "--timeout", timeout).exit_code == 2
+
+
+def test_a_result_that_no_terminal_can_show_is_an_error(folder):
+    write(folder, "odd.py", ORDERS.replace("return kwargs", 'return "\\ud800"'))
+    result = run("call", "orders.post_any", "--app", "odd")
+    assert result.exit_code == 1
+    assert "the result cannot be printed" in result.stderr
+
+
+def test_a_service_that_ends_the_process_fails_the_call(folder):
+    write(folder, "ends.py", ORDERS.replace("return kwargs", "raise SystemExit(0)"))
+    result = run("call", "orders.post_any", "--app", "ends")
+    assert result.exit_code == 1
+    assert "raise SystemExit(0)" in result.stderr

@@ -82,3 +82,9 @@ def body() -> str:
     from tests.cli.commands import ORDERS
 
     return ORDERS.replace("from __future__ import annotations\n", "")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_name(folder):
+    write(folder, "shop.py")
+    (folder / ".env").write_text("GREETING=hello\n", encoding="utf-8-sig")
+    assert run("call", "orders.get_greeting", "--app", "shop").stdout == "hello\n"

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.cli.commands import run, write
 
 EXPECTED = [
@@ -60,3 +62,29 @@ def test_a_default_that_json_cannot_hold_is_shown_as_python_writes_it(folder):
     write(folder, "shop.py", text)
     (route,) = json.loads(run("routes", "shop", "--json").stdout)
     assert [p["default"] for p in route["parameters"]] == ["inf", "('a',)"]
+
+
+@pytest.mark.parametrize(
+    "setting", ["[policies]\nauth = false", '[entries."orders.place"]\nauth = false'], ids=["all", "one"]
+)
+def test_an_entry_whose_authorizer_the_configuration_takes_away_is_open(folder, setting):
+    write(folder, "shop.py")
+    assert access_of_place("shop") == "protected"
+    write(folder, "unimicro.toml", setting)
+    write(folder, "again.py")
+    assert access_of_place("again") == "open"
+
+
+def test_an_open_entry_that_the_configuration_protects_is_protected(folder):
+    write(folder, "shop.py")
+    write(folder, "unimicro.toml", '[entries."orders.get_greeting"]\nauth = true')
+    row = next(line for line in run("routes", "shop").stdout.splitlines() if "get_greeting" in line)
+    assert "protected" in row
+
+
+def access_of_place(app):
+    row = next(line for line in run("routes", app).stdout.splitlines() if "orders.place" in line)
+    found = {word for word in row.split() if word in ("open", "protected")}
+    as_data = {r["operation"]: r["open"] for r in json.loads(run("routes", app, "--json").stdout)}
+    assert as_data["orders.place"] is (found == {"open"})
+    return found.pop()

@@ -153,3 +153,26 @@ def test_a_file_whose_name_is_taken_by_another_module_is_refused(folder):
     result = run("routes", "apps/json.py")
     assert result.exit_code == 1
     assert "would be the module 'json', which is" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["sys.exit(0)", "sys.exit(3)", "sys.exit('over')"])
+def test_a_module_that_ends_the_process_is_an_error_of_the_module(folder, text):
+    """Its exit code would pass for one of the command's."""
+    write(folder, "ends.py", f"import sys\n{text}\n")
+    result = run("routes", "ends")
+    assert result.exit_code == 1
+    assert "importing module 'ends' raised SystemExit" in result.stderr
+    assert text in result.stderr
+
+
+def test_an_attribute_that_cannot_be_got_is_shown_with_its_traceback(folder):
+    write(
+        folder,
+        "lazily.py",
+        "def __getattr__(name):\n"
+        "    raise ValueError('not today') if name == 'app' else AttributeError(name)\n",
+    )
+    result = run("routes", "lazily")
+    assert result.exit_code == 1
+    assert "ValueError: not today" in result.stderr
+    assert "unimicro_cli" not in result.stderr

@@ -1,6 +1,7 @@
 """The FastAPI server, over ASGI: the REST entries and the dispatch endpoint in both formats."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import httpx
 import msgpack
@@ -76,6 +77,13 @@ class DispatchConformance(DoorConformance):
         body = self.pack({"method": "a:kit:anything", "kwargs": {"value": value}})
         assert self.post(app, body, AUTHORIZED).status == 400
 
+    def test_a_compressed_body_is_a_415(self, app):
+        body = self.pack({"method": "a:kit:open"})
+        headers = {"content-encoding": "gzip"}
+        reply = self.post(app, body, headers)
+        assert (reply.status, reply.headers["accept-encoding"]) == (415, "identity")
+        assert self.post(app, body, {"content-encoding": "identity"}).status == 200
+
     def test_positional_arguments_are_taken_in_order(self, app):
         reply = self.post(app, self.pack({"method": "a:kit:get_sum", "args": [1, 5]}), AUTHORIZED)
         assert self.unpack(reply.body)["result"] == 6
@@ -125,3 +133,26 @@ class TestDispatchMsgpack(DispatchConformance):
     def call_raw(self, app, method):
         reply = self.post(app, self.pack({"method": f"a:kit:{method}"}), AUTHORIZED)
         return self.unpack(reply.body)["result"]
+
+    @pytest.mark.parametrize("seconds", [0, 1_700_000_000, -1])
+    def test_a_timestamp_of_the_format_is_a_time(self, app, seconds):
+        moment = datetime.fromtimestamp(seconds, UTC)
+        body = msgpack.packb({"method": "a:kit:moment", "kwargs": {"value": moment}}, datetime=True)
+        answer = self.unpack(self.post(app, body, AUTHORIZED).body)
+        assert datetime.fromisoformat(answer["result"]) == moment
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            msgpack.ExtType(5, b"x"),
+            msgpack.Timestamp(2**62),
+            msgpack.ExtType(-1 & 127, b""),
+        ],
+    )
+    def test_what_no_service_could_take_is_refused(self, app, value):
+        body = msgpack.packb({"method": "a:kit:anything", "kwargs": {"value": value}})
+        assert self.post(app, body, AUTHORIZED).status == 400
+
+    def test_a_malformed_body_is_told_what_is_wrong_with_it(self, app):
+        answer = self.unpack(self.post(app, b"\xc1", AUTHORIZED).body)
+        assert answer["failure"]["detail"] == "body: malformed msgpack: FormatError"

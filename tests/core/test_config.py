@@ -206,3 +206,20 @@ def test_the_base_path_is_stripped_as_whole_segments():
     assert client.get("/api/open").text == "open"
     assert client.get("/open").text == "open"
     assert client.get("/apiopen").status_code == 404
+
+
+@pytest.mark.parametrize("stage", ["", " "])
+def test_a_stage_without_a_name_is_refused(stage, monkeypatch):
+    """As ``UNIMICRO_STAGE=${STAGE}`` gives where STAGE is not set."""
+    with pytest.raises(ConfigurationError, match="stage must have a name"):
+        load_settings(None, {"stage": stage})
+    monkeypatch.setenv("UNIMICRO_STAGE", stage)
+    with pytest.raises(ConfigurationError, match="stage must have a name"):
+        load_settings(None, {})
+
+
+def test_a_file_that_is_not_utf_8_is_an_error_that_names_it(tmp_path):
+    path = tmp_path / "odd.toml"
+    path.write_bytes(b'stage = "\xff"')
+    with pytest.raises(ConfigurationError, match=r"cannot read .*odd\.toml"):
+        load_settings(None, path)

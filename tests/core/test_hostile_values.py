@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.core.helpers import code_of
 from unimicro import App, Service, entry
+from unimicro.conversion import ConversionError, converter, to_json, to_plain
 
 CASES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 
@@ -155,3 +157,30 @@ def test_any_result_is_answered(value):
 @pytest.mark.parametrize("name", ["", "nope", "hostile", "hostile.", "hostile.result", "__class__", "\ud800"])
 def test_an_unknown_operation_is_a_failure(name):
     assert app.call(name).monoid[0].code == "unimplemented"
+
+
+class Text(str):
+    """Such as markupsafe's."""
+
+    __slots__ = ()
+
+
+class Real(float):
+    """Such as NumPy's."""
+
+
+class Whole(int):
+    pass
+
+
+def test_numbers_and_text_of_classes_of_their_own_are_written_as_what_they_are():
+    value = [{"a": Text("x")}, Real(1.5), Whole(2), datetime(2024, 1, 1)]
+    assert to_json(value) == b'[{"a":"x"},1.5,2,"2024-01-01T00:00:00"]'
+    assert to_plain(value) == [{"a": "x"}, 1.5, 2, "2024-01-01T00:00:00"]
+
+
+@pytest.mark.parametrize("kind", [int, float, bool, datetime])
+def test_text_that_is_no_unicode_fits_no_type_but_text(kind):
+    """No wire format lets it pass, but the events of Lambda and the arguments of a command line do."""
+    with pytest.raises(ConversionError):
+        converter(kind, text=True, where="here")("\ud800")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from unimicro import App, Header, Query, Service, Upload, entry
+from unimicro.conversion import from_json
 from unimicro.errors import DefinitionError
 
 
@@ -202,19 +203,7 @@ def test_a_client_that_goes_away_while_it_sends_gets_no_answer_from_the_service(
     async def send(message):
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "path": "/count",
-        "raw_path": b"/count",
-        "query_string": b"",
-        "headers": [],
-        "root_path": "",
-        "scheme": "http",
-    }
-    asyncio.run(asyncio.wait_for(app.asgi(scope, receive, send), 10))
+    asyncio.run(asyncio.wait_for(app.asgi(request_for(b"/count"), receive, send), 10))
     assert app.services[0].calls == 0
     assert sent[0]["status"] == 499
 
@@ -226,3 +215,56 @@ class Counter(Service):
     def count(self, *, value: int = 0) -> int:
         self.calls += 1
         return value
+
+
+def request_for(target, method="POST", headers=()):
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "path": target.decode(),
+        "raw_path": target,
+        "query_string": b"",
+        "headers": list(headers),
+        "root_path": "",
+        "scheme": "http",
+    }
+
+
+def answered(app, scope, body=b""):
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": body}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(asyncio.wait_for(app.asgi(scope, receive, send), 10))
+    return sent[0]["status"], sent[1]["body"]
+
+
+@pytest.mark.parametrize("target", [b"/count", b"http://example.com/count", b"https://u@[::1]:8000/count"])
+def test_a_request_target_in_absolute_form_is_understood(target):
+    """RFC 9112 §3.2.2; uvicorn hands it on as it came when it reads HTTP with h11."""
+    assert answered(App(Counter(), config={}), request_for(target)) == (200, b"0")
+
+
+def test_the_dispatch_endpoint_is_found_by_a_target_in_absolute_form():
+    scope = request_for(b"http://example.com/invoke", headers=[(b"content-type", b"application/json")])
+    status, body = answered(App(Counter(), config={}), scope, b'{"method":"a:counter:count"}')
+    assert (status, from_json(body)["result"]) == (200, 0)
+
+
+def test_a_verb_in_lower_case_is_the_verb():
+    """As behind the other doors; ASGI promises upper case, uvicorn with h11 does not keep that."""
+    assert answered(App(Counter(), config={}), request_for(b"/count", "post"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [(b"\xb2", 200), (b"9" * 5000, 413), (b"-5", 200), (b"many", 200)]
+)
+def test_a_length_that_is_no_number_python_reads_is_survived(length, status):
+    scope = request_for(b"/count", headers=[(b"content-length", length)])
+    assert answered(App(Counter(), config={}), scope)[0] == status

@@ -132,6 +132,7 @@ def test_a_plugin_that_raises_is_answered_with_a_failure(caplog):
     assert answer["failure"]["code"] == "internal"
     assert SECRET not in str(answer)
     assert SECRET in caplog.text
+    assert "'odd'" in caplog.text
 
 
 class Counting(Echo):

@@ -25,6 +25,10 @@ class Loops(Service):
         return who.get()
 
     @entry
+    async def leave(self, *, kind: str) -> None:
+        raise {"exit": SystemExit(3), "interrupt": KeyboardInterrupt()}[kind]
+
+    @entry
     async def meet(self) -> None:
         await self.barrier.wait()
 
@@ -45,6 +49,13 @@ def test_calls_of_several_threads_run_side_by_side(app):
     with ThreadPoolExecutor(4) as threads:
         calls = [threads.submit(app.call, "loops.meet") for _ in range(4)]
         assert all(call.result(10).is_right() for call in calls)
+
+
+@pytest.mark.parametrize(("kind", "error"), [("exit", SystemExit), ("interrupt", KeyboardInterrupt)])
+def test_a_method_that_ends_its_process_ends_its_own_call_alone(app, kind, error):
+    with ThreadPoolExecutor(1) as threads:
+        assert isinstance(threads.submit(app.call, "loops.leave", kind=kind).exception(10), error)
+        assert threads.submit(app.call, "loops.who").result(10).is_right()
 
 
 def test_the_callers_context_is_visible_in_the_method(app):

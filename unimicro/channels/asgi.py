@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from unimicro.invocation import Metadata
 from unimicro.outcome import Failure
-from unimicro.routes.request import body_too_large
+from unimicro.routes.request import body_too_large, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -17,12 +17,19 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+LONGEST_LENGTH = 18
+"""Digits of a Content-Length; Python refuses to read thousands of them."""
+
 SAFE = "/:@!$&'()*+,;=~"
 
 
 def metadata_of(scope: Scope) -> Metadata:
-    """The header fields."""
-    return Metadata([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
+    """The header fields; ASGI gives their names in lower case."""
+    headers = scope["headers"]
+    fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    if len(fields) == len(headers):
+        return Metadata(fields)
+    return Metadata([(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers])
 
 
 def raw_path(scope: Scope) -> str:
@@ -31,15 +38,18 @@ def raw_path(scope: Scope) -> str:
     ``raw_path`` is optional in ASGI; without it the decoded path is encoded again, and ``%2F`` is lost.
     """
     raw: bytes | None = scope.get("raw_path")
-    path = quote(scope["path"], safe=SAFE) if raw is None else raw.partition(b"?")[0].decode("latin-1")
-    root = quote(scope.get("root_path", ""), safe=SAFE)
-    return path[len(root) :] if root and (path == root or path.startswith(root + "/")) else path
+    path = quote(scope["path"], safe=SAFE) if raw is None else path_of(raw.decode("latin-1"))
+    mount = scope.get("root_path")
+    if not mount:
+        return path
+    root = quote(mount, safe=SAFE)
+    return path[len(root) :] if path == root or path.startswith(root + "/") else path
 
 
 async def read_body(receive: Receive, metadata: Metadata, limit: int) -> tuple[bytes, Failure | None]:
     """The body, or 413 before more than ``limit`` bytes are kept."""
     length = metadata.get("content-length", "")
-    if length.isdigit() and int(length) > limit:
+    if length.isdecimal() and (len(length) > LONGEST_LENGTH or int(length) > limit):
         return b"", body_too_large(limit)
     message = await receive()
     body: bytes = message.get("body", b"")

@@ -55,7 +55,8 @@ def _json_result(operation: Operation, value: Any) -> bytes:
 def msgpack_codec() -> Codec:
     """``application/msgpack`` (https://github.com/msgpack/msgpack/blob/master/spec.md).
 
-    Bytes travel as they are; times, Decimals and UUIDs as the strings that JSON has for them.
+    Bytes travel as they are; times, Decimals and UUIDs as the strings that JSON has for them. The format's
+    own timestamps are read too; any other extension type is refused.
 
     Raises:
         MissingExtra: The package msgpack is not installed.
@@ -65,19 +66,24 @@ def msgpack_codec() -> Codec:
 
     def decode(body: bytes) -> Any:
         try:
-            return unpack(body, strict_map_key=False)
-        except (ValueError, TypeError, RecursionError) as error:
-            # Unhashable map keys are a TypeError; StackError and ExtraData are ValueErrors.
-            raise ValueError(f"malformed msgpack: {error or type(error).__name__}") from error
+            return unpack(body, strict_map_key=False, timestamp=3, ext_hook=_no_extension)
+        except (ValueError, TypeError, RecursionError, OverflowError) as error:
+            # Unhashable map keys are a TypeError, times out of range an OverflowError; StackError and
+            # ExtraData are ValueErrors, some without a text.
+            raise ValueError(f"malformed msgpack: {str(error) or type(error).__name__}") from error
 
     def encode_result(_: Operation, value: Any) -> bytes:
-        plain = value if type(value) in (str, int, float, bool, bytes, type(None)) else to_plain(value)
         try:
-            return pack({"result": plain, "exception": None})  # type: ignore[no-any-return]
-        except OverflowError as error:
-            raise ValueError("msgpack has no integers beyond 64 bits") from error
+            # Most results are plain data already; msgpack raises TypeError for what is not.
+            return pack({"result": value, "exception": None})  # type: ignore[no-any-return]
+        except TypeError:
+            return pack({"result": to_plain(value), "exception": None})  # type: ignore[no-any-return]
 
     return Codec("application/msgpack", decode, encode_result, pack, MSGPACK_OPENERS)
+
+
+def _no_extension(code: int, _: bytes) -> Any:
+    raise ValueError(f"extension type {code} is not supported")
 
 
 def too_deep(value: Any, depth: int = MAX_DEPTH) -> bool:

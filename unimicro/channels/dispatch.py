@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.channels.codecs import Codec, json_codec, msgpack_codec
+from unimicro.forms import refused_coding
 from unimicro.frontend import FrontEnd, operation_name, read_call
 from unimicro.operation import unexpected_failure
 from unimicro.outcome import Either, Failure, Left, Response, failure_of
@@ -70,6 +71,9 @@ class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
             given = native.metadata.get("content-type", "")
             text = f"content type {given!r} is not supported; send {' or '.join(self._codecs)}"
             return Failure("invalid_argument", text, status=415, layer="arguments")
+        refused = refused_coding(native.metadata.get("content-encoding", ""))
+        if refused is not None:
+            return refused
         try:
             envelope = codec.decode(native.body)
         except ValueError as error:

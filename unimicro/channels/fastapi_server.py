@@ -88,7 +88,14 @@ class FastApiServer(HttpDoor):
         )
         body, unreadable = await read_body(receive, metadata, settings.max_body_bytes)
         request = HttpRequest(
-            scope["method"], path, segments, query, metadata, body, problem or unreadable, native=scope
+            scope["method"].upper(),
+            path,
+            segments,
+            query,
+            metadata,
+            body,
+            problem or unreadable,
+            native=scope,
         )
         answer = await self.ahandle(request)
         await send_answer(send, answer.status, answer.headers, answer.body, answer.length)

@@ -64,6 +64,6 @@ def deadline_of(app: App) -> Callable[[Any], float | None]:
             remaining = context.get_remaining_time_in_millis()
         except AttributeError:
             return None
-        return now() + remaining / 1000 - reserve if isinstance(remaining, int | float) else None
+        return now() + remaining / 1000 - reserve if isinstance(remaining, (int, float)) else None
 
     return deadline

@@ -89,26 +89,32 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
     ) -> HttpRequest:
         """The request, with what all families carry alike: body, stage, limits of the call."""
         event, context = native
-        problem, body = None, b""
+        problem: Failure | None = None
+        body: bytes | Failure = b""
         if event.get("body") is not None:
-            read = self._body(event)
-            problem, body = (read, b"") if isinstance(read, Failure) else (None, read)
+            body = self._body(event)
+            if isinstance(body, Failure):
+                problem, body = body, b""
         if isinstance(query, Failure):
             problem, query = query, ()
         if isinstance(segments, Failure):
             problem, segments = segments, ()
-        return HttpRequest(
-            method.upper(),
-            path,
-            strip_prefix(segments, self._base) if self._base else segments,
-            query,
-            metadata,
-            body,
-            problem,
-            stage if isinstance(stage, str) and stage != "$default" else "",
-            self._deadline(context),
-            request_id(context),
-            native,
+        elif self._base:
+            segments = strip_prefix(segments, self._base)
+        return HttpRequest._make(
+            (
+                method.upper(),
+                path,
+                segments,
+                query,
+                metadata,
+                body,
+                problem,
+                stage if stage != "$default" and isinstance(stage, str) else "",
+                self._deadline(context),
+                request_id(context),
+                native,
+            )
         )
 
     def _body(self, event: Mapping[str, Any]) -> bytes | Failure:

@@ -61,10 +61,11 @@ class HttpV2(HttpEvents):
     def answer(self, answer: HttpAnswer) -> dict[str, Any]:
         body, is_base64 = text_body(answer)
         sent: dict[str, Any] = {"statusCode": answer.status, "body": body, "isBase64Encoded": is_base64}
-        if len(answer.headers) == 1 and not _sets_cookie(answer.headers[0][0]):
-            sent["headers"] = dict(answer.headers)
+        headers = answer.headers
+        if len(headers) == 1 and headers[0][0] == "Content-Type":  # as in most answers
+            sent["headers"] = dict(headers)
             return sent
-        fields = grouped(answer.headers)
+        fields = grouped(headers)
         cookies = [value for name in fields if _sets_cookie(name) for value in fields[name]]
         sent["headers"] = {name: ", ".join(fields[name]) for name in fields if not _sets_cookie(name)}
         if cookies:

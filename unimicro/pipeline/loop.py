@@ -24,8 +24,21 @@ def kept_loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None or _loop.is_closed():
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="unimicro-loop", daemon=True).start()
+            threading.Thread(target=_run, args=(_loop,), name="unimicro-loop", daemon=True).start()
         return _loop
+
+
+def _run(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop, again where a method raised ``SystemExit`` or ``KeyboardInterrupt``.
+
+    asyncio hands these two to the one who waits, but also lets them end the loop, and with it every
+    other call.
+    """
+    while True:
+        try:
+            return loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            continue
 
 
 def _forget() -> None:

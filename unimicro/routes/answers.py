@@ -22,6 +22,21 @@ PROBLEM = "application/problem+json"
 TEXT = "text/plain; charset=utf-8"
 BINARY = "application/octet-stream"
 
+_OCTETS = (bytes, bytearray, memoryview)
+
+_Unsent = tuple[int, list[tuple[str, str]], bytes, bool]
+"""Status, headers, body, and whether that is text which may be compressed and sent as a string."""
+
+_OF_THE_CONNECTION = frozenset(
+    ("connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding")
+)
+"""The server's business (RFC 9110 §7.6.1, PEP 3333): a service that hands on another's answer has them."""
+
+_NOT_WITH_304 = frozenset(
+    ("allow", "content-encoding", "content-language", "content-range", "content-type", "last-modified")
+)
+"""What describes a representation has no place where none is sent (RFC 9110 §15.4.5); WSGI drops these."""
+
 # RFC 9110 §5.6.2 and §5.5: a token, and visible characters of ISO-8859-1 with blanks between.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -57,41 +72,56 @@ def answer_of(
     """The answer to ``request``; what cannot be encoded becomes ``internal``."""
     if outcome.monoid[1] and operation is not None and invocation is not None:
         try:
-            status, headers, body = _success(operation, outcome.value)
+            status, headers, body, textual = _success(operation, outcome.value)
         except Exception as error:
             failure = unexpected_failure(error, invocation, "result")
-            status, headers, body = _problem(failure, request, invocation)
+            status, headers, body, textual = _problem(failure, request, invocation)
     else:
-        status, headers, body = _failed(failure_of(outcome), request, operation, invocation)
-    cors = operation.options.cors if operation is not None else None
-    if cors is not None:
-        headers += _cors_headers(cors, request)
-    binary = operation is not None and operation.options.binary
-    return _finish(request, status, headers, body, binary, gzip_min_bytes)
+        status, headers, body, textual = _failed(failure_of(outcome), request, operation, invocation)
+    if operation is not None:
+        options = operation.options
+        if options.cors is not None:
+            headers += _cors_headers(options.cors, request)
+        if options.binary:
+            textual = False
+    if status == 304:
+        headers = [field for field in headers if field[0].lower() not in _NOT_WITH_304]
+    if status < 200 or status in (204, 304):
+        return HttpAnswer(status, headers)
+    if textual and gzip_min_bytes and len(body) >= gzip_min_bytes:
+        body, textual = _compressed(request, headers, body)
+    length = len(body)
+    return HttpAnswer(status, headers, b"" if request.method == "HEAD" else body, length, textual)
 
 
-def _success(operation: Operation, value: Any) -> tuple[int, list[tuple[str, str]], bytes]:
+def _success(operation: Operation, value: Any) -> _Unsent:
     if type(value) is Response:
         return _response(operation, value)
     if value is None:
-        return 204, [], b""
+        return 204, [], b"", False
     content_type, body = _encoded(operation, value)
-    return 200, [("Content-Type", content_type)], body
+    return 200, [("Content-Type", content_type)], body, is_textual(content_type)
 
 
-def _response(operation: Operation, response: Response) -> tuple[int, list[tuple[str, str]], bytes]:
+def _response(operation: Operation, response: Response) -> _Unsent:
     given = response.headers
     headers = list(given.items() if isinstance(given, Mapping) else given or ())
     for name, value in headers:
         if not _is_field(name, value):
             raise ValueError(f"header {name!r} has a name or a value that HTTP does not allow")
-    headers = [(name, value) for name, value in headers if name.lower() != "content-length"]
+    headers = [(name, value) for name, value in headers if name.lower() not in _OF_THE_CONNECTION]
     if response.body is None:
-        return response.status, headers, b""
+        return response.status, headers, b"", _says_text(headers)
     content_type, body = _encoded(operation, response.body)
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.insert(0, ("Content-Type", content_type))
-    return response.status, headers, body
+    return response.status, headers, body, _says_text(headers)
+
+
+def _says_text(headers: list[tuple[str, str]]) -> bool:
+    """Whether the fields describe text that nothing has encoded yet."""
+    fields = {name.lower(): value for name, value in headers}
+    return "content-encoding" not in fields and is_textual(fields.get("content-type", ""))
 
 
 def _is_field(name: object, value: object) -> bool:
@@ -108,7 +138,7 @@ def _encoded(operation: Operation, value: Any) -> tuple[str, bytes]:
     declared = operation.options.content_type
     if isinstance(value, str):
         return _with_charset(declared or TEXT), value.encode()
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, _OCTETS):
         return declared or BINARY, bytes(value)
     return declared or JSON, operation.encode_json(value)
 
@@ -121,22 +151,21 @@ def _with_charset(content_type: str) -> str:
 
 def _failed(
     failure: Failure, request: HttpRequest, operation: Operation | None, invocation: Invocation | None
-) -> tuple[int, list[tuple[str, str]], bytes]:
+) -> _Unsent:
     if failure.body is not None and operation is not None and invocation is not None:
         try:
-            status, headers, body = _response(operation, failure.body)
-            return status, headers + _demanded(failure, headers), body
+            status, headers, body, textual = _response(operation, failure.body)
+            return status, headers + _demanded(failure, headers), body, textual
         except Exception as error:
             failure = unexpected_failure(error, invocation, "result")
     return _problem(failure, request, invocation)
 
 
-def _problem(
-    failure: Failure, request: HttpRequest, invocation: Invocation | None
-) -> tuple[int, list[tuple[str, str]], bytes]:
+def _problem(failure: Failure, request: HttpRequest, invocation: Invocation | None) -> _Unsent:
     headers = [("Content-Type", PROBLEM), *failure_headers(failure)]
     trace = invocation.trace if invocation is not None else None
-    return failure.status, headers, problem_json(failure, request.path, trace.trace_id if trace else "")
+    body = problem_json(failure, request.path, trace.trace_id if trace else "")
+    return failure.status, headers, body, _says_text(headers)
 
 
 def failure_headers(failure: Failure) -> list[tuple[str, str]]:
@@ -205,36 +234,16 @@ def preflight(request: HttpRequest, allowed: Iterable[str], cors: Cors | None) -
     return HttpAnswer(204, headers)
 
 
-def _finish(
-    request: HttpRequest,
-    status: int,
-    headers: list[tuple[str, str]],
-    body: bytes,
-    binary: bool,
-    gzip_min_bytes: int,
-) -> HttpAnswer:
-    encoded = False
-    content_type = ""
-    for name, value in headers:
-        lowered = name.lower()
-        if lowered == "content-type":
-            content_type = value
-        elif lowered == "content-encoding":
-            encoded = True
-    is_text = not binary and not encoded and is_textual(content_type)
-    if is_text and gzip_min_bytes and len(body) >= gzip_min_bytes:
-        headers.append(("Vary", "Accept-Encoding"))
-        if accepts_gzip(request.metadata.get("accept-encoding", "")):
-            import gzip
+def _compressed(request: HttpRequest, headers: list[tuple[str, str]], body: bytes) -> tuple[bytes, bool]:
+    """The body as the client takes it, and whether that is still text; ``headers`` learn of it."""
+    headers.append(("Vary", "Accept-Encoding"))
+    if not accepts_gzip(request.metadata.get("accept-encoding", "")):
+        return body, True
+    import gzip
 
-            # mtime=0: the same answer is the same bytes.
-            body = gzip.compress(body, 6, mtime=0)
-            headers.append(("Content-Encoding", "gzip"))
-            is_text = False
-    if status < 200 or status in (204, 304):
-        return HttpAnswer(status, headers)
-    length = len(body)
-    return HttpAnswer(status, headers, b"" if request.method == "HEAD" else body, length, is_text)
+    headers.append(("Content-Encoding", "gzip"))
+    # mtime=0: the same answer is the same bytes.
+    return gzip.compress(body, 6, mtime=0), False
 
 
 @lru_cache(maxsize=256)

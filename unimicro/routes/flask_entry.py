@@ -7,13 +7,13 @@ application. Routing, binding and answers of the entries are those of every othe
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 from unimicro.errors import require
 from unimicro.invocation import Metadata
 from unimicro.outcome import Failure
 from unimicro.routes.http import HttpDoor
-from unimicro.routes.request import HttpRequest, body_too_large, parse_target
+from unimicro.routes.request import HttpRequest, body_too_large, parse_target, path_of
 
 require("flask", "flask", "the Flask entry")
 
@@ -23,6 +23,9 @@ from werkzeug.wsgi import get_input_stream  # noqa: E402
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
+
+    from flask import Request
+    from werkzeug.routing import MapAdapter
 
     from unimicro.app import App
     from unimicro.config import Settings
@@ -59,8 +62,24 @@ class _Application(Flask):
         self.url_map.strict_slashes = False
         self._entry = entry
 
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        if request is not None and self._needs_no_routing():
+            return None
+        return super().create_url_adapter(request)
+
+    def _needs_no_routing(self) -> bool:
+        """There is no Flask route: none could match, nor ``url_for`` build one.
+
+        Flask spends a third of a request's time on finding that out.
+        """
+        return (
+            next(self.url_map.iter_rules(), None) is None
+            and self.config.get("TRUSTED_HOSTS") is None  # the adapter holds the host against them
+            and not self.url_build_error_handlers
+        )
+
     def dispatch_request(self, *context: Any) -> Any:
-        if request.routing_exception is None:
+        if request.url_rule is not None:
             return super().dispatch_request(*context)
         return self._entry.answer(request.environ)
 
@@ -93,7 +112,7 @@ def raw_path(environ: WSGIEnvironment) -> str:
     decoded = path.encode("latin-1", "replace")
     target = environ.get("REQUEST_URI") or environ.get("RAW_URI")
     if target:
-        raw = target.partition("?")[0] if target.startswith("/") else urlsplit(target).path
+        raw = path_of(target)
         if raw == path and "%" not in raw and not environ.get("SCRIPT_NAME"):
             return raw  # the usual case: nothing was encoded
         mounted = quote(environ.get("SCRIPT_NAME", "").encode("latin-1", "replace"), safe=SAFE)
@@ -111,9 +130,8 @@ def _same_path(one: bytes, other: bytes) -> bool:
 
 
 def _metadata(environ: WSGIEnvironment) -> Metadata:
-    fields = [
-        (name[5:].replace("_", "-"), value) for name, value in environ.items() if name.startswith("HTTP_")
-    ]
+    # A slice is quicker than startswith, and there are far more names than fields.
+    fields = [(name[5:].replace("_", "-"), value) for name, value in environ.items() if name[:5] == "HTTP_"]
     fields += [
         (name.replace("_", "-"), environ[name])
         for name in ("CONTENT_TYPE", "CONTENT_LENGTH")
@@ -124,25 +142,43 @@ def _metadata(environ: WSGIEnvironment) -> Metadata:
 
 def _read_body(environ: WSGIEnvironment, limit: int) -> tuple[bytes, Failure | None]:
     """The body, or 413 before more than ``limit`` bytes are read."""
-    announced = environ.get("CONTENT_LENGTH") or environ.get("HTTP_TRANSFER_ENCODING")
-    if not announced and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+    length, coding = environ.get("CONTENT_LENGTH"), environ.get("HTTP_TRANSFER_ENCODING")
+    if not (length or coding) and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
         return b"", None
+    # Either is no body at all to werkzeug.
+    if length and not (length.isascii() and length.isdigit() and len(length) < 19):
+        return b"", _unreadable("its length is no possible number")
+    if coding and not (length or environ.get("wsgi.input_terminated")):
+        return b"", _unreadable("the server does not know its transfer coding")
+    try:
+        return _read(environ, limit)
+    except (ClientDisconnected, ConnectionError, TimeoutError):
+        return b"", Failure("canceled", "the client went away", layer="limits")
+    except Exception:
+        # Each server raises something of its own for chunks that are malformed.
+        return b"", _unreadable("it is malformed")
+
+
+def _read(environ: WSGIEnvironment, limit: int) -> tuple[bytes, Failure | None]:
     try:
         # One byte more: at its maximum werkzeug's stream ends as if the body did.
         body = get_input_stream(environ, max_content_length=limit + 1).read()
         return (b"", body_too_large(limit)) if len(body) > limit else (body, None)
     except RequestEntityTooLarge:
         return b"", body_too_large(limit)
-    except (ClientDisconnected, OSError):
-        return b"", Failure("canceled", "the client went away", layer="limits")
+
+
+def _unreadable(why: str) -> Failure:
+    return Failure("invalid_argument", f"the body cannot be read: {why}", layer="limits")
 
 
 def _response(answer: HttpAnswer) -> Response:
-    headers = list(answer.headers)
+    headers = answer.headers
     if answer.length is not None:
-        headers.append(("Content-Length", str(answer.length)))
-    response = Response(answer.body, answer.status, headers)
-    if not any(name.lower() == "content-type" for name, _ in answer.headers):
+        headers = [*headers, ("Content-Length", str(answer.length))]
+    # A list: of bytes the constructor would set the length itself, and HEAD has another than its body's.
+    response = Response([answer.body], answer.status, headers)
+    if "content-type" not in [name.lower() for name, _ in headers]:
         # The constructor adds one where there must be none.
         del response.headers["Content-Type"]
     return response

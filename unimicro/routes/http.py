@@ -32,18 +32,19 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
         match = self.table.match(native.method, native.segments)
         if isinstance(match, Failure):
             return Left(match)
-        payload = HttpPayload(
-            match.values, native.query, native.body, native.metadata.get("content-type", "")
-        )
+        operation, values = match
+        metadata = native.metadata
+        payload = HttpPayload(values, native.query, native.body, metadata.fields.get("content-type", ""))
         return self.invocation(
-            match.operation.name,
+            operation.name,
             payload,
-            native.metadata,
-            native=native.native,
-            stage=native.stage,
-            deadline=native.deadline,
-            request_id=native.id,
-            door=self._door,
+            metadata,
+            # By position: keywords cost a tenth of the whole decoding.
+            native.native,
+            native.stage,
+            native.deadline,
+            native.id,
+            self._door,
         )
 
     def encode(

@@ -44,6 +44,15 @@ class HttpRequest(NamedTuple):
     native: Any = None
 
 
+def path_of(target: str) -> str:
+    """The path of a request target in origin or absolute form (RFC 9112 §3.2), still encoded."""
+    path = target.partition("?")[0]
+    if path.startswith("/"):
+        return path
+    _, scheme_ends, rest = path.partition("://")
+    return "/" + rest.partition("/")[2] if scheme_ends else path
+
+
 def parse_target(
     raw_path: str, query_string: str, *, base_path: str = "", max_fields: int = 1000
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...], Failure | None]:
@@ -79,6 +88,10 @@ def parse_query(query_string: str, max_fields: int) -> tuple[tuple[str, str], ..
     """Decoded pairs of a query string, fields without a value kept."""
     if not query_string:
         return ()
+    if "%" not in query_string and "+" not in query_string:
+        fields = query_string.split("&")
+        if len(fields) <= max_fields:
+            return tuple([_name_and_value(field) for field in fields if field])
     from urllib.parse import parse_qsl
 
     try:
@@ -86,6 +99,12 @@ def parse_query(query_string: str, max_fields: int) -> tuple[tuple[str, str], ..
     except ValueError as error:
         return malformed_query(str(error))
     return tuple(pairs)
+
+
+def _name_and_value(field: str) -> tuple[str, str]:
+    """Of a field in which nothing is encoded."""
+    name, _, value = field.partition("=")
+    return name, value
 
 
 def malformed_query(why: str) -> Failure:

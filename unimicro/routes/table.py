@@ -35,11 +35,12 @@ class _Node:
 
 def split_path(path: str) -> tuple[str, ...]:
     """Segments of an absolute path, still encoded: ``/a/b`` and ``/a/b/`` give ``("a", "b")``."""
-    if not path.startswith("/"):
-        path = "/" + path
-    if path.endswith("/"):
-        path = path[:-1]
-    return tuple(path.split("/")[1:])
+    segments = path.split("/")
+    if len(segments) > 1 and not segments[-1]:
+        del segments[-1]
+    if not segments[0]:
+        del segments[0]
+    return tuple(segments)
 
 
 def decode_segments(segments: Sequence[str]) -> tuple[str, ...]:
@@ -86,7 +87,7 @@ class RouteTable:
 
     def match(self, verb: str, segments: Sequence[str]) -> Match | Failure:
         """The operation for ``verb`` (HEAD falls back to GET), or the 404 or 405 failure."""
-        found = _find(self._root, verb, segments, 0, ())
+        found = self._first_branch(verb, segments) or _find(self._root, verb, segments, 0, ())
         if found is not None:
             return found
         allowed = self.allowed(segments)
@@ -99,6 +100,21 @@ class RouteTable:
             headers={"Allow": ", ".join(allowed)},
             layer="routing",
         )
+
+    def _first_branch(self, verb: str, segments: Sequence[str]) -> Match | None:
+        """What nearly every request wants: the first branch that fits, where it answers ``verb``."""
+        node = self._root
+        values: tuple[str, ...] = ()
+        for segment in segments:
+            child = node.static.get(segment)
+            if child is None:
+                child = node.parameter
+                if child is None or not segment:
+                    return None
+                values = (*values, segment)
+            node = child
+        operation = node.operations.get(verb)
+        return None if operation is None else Match(operation, values)
 
     def allowed(self, segments: Sequence[str]) -> list[str]:
         """The verbs that a path answers, sorted; empty for an unknown path."""
@@ -115,7 +131,7 @@ class RouteTable:
 def _find(
     node: _Node, verb: str, segments: Sequence[str], index: int, values: tuple[str, ...]
 ) -> Match | None:
-    """The first node of ``_walk`` that answers ``verb``. Each request asks: no generators here."""
+    """The first node of ``_walk`` that answers ``verb``, HEAD from GET."""
     if index == len(segments):
         operation = node.operations.get(verb)
         if operation is None and verb == "HEAD":

@@ -180,6 +180,22 @@ class DoorConformance(ABC):
         failure = self.failure(app, "count", headers={**AUTHORIZED, "x-timeout-ms": "soon"})
         assert (failure.code, failure.status) == ("invalid_argument", 400)
 
+    def test_blanks_around_a_timeout_are_no_part_of_it(self, app: App) -> None:
+        """RFC 9110 §5.5; not every server takes them off."""
+        assert self.call(app, "count", headers={**AUTHORIZED, "x-timeout-ms": "9000 "}) == Right(1)
+
+    def test_no_log_shows_a_token_or_an_argument(self, app: App, caplog: pytest.LogCaptureFixture) -> None:
+        hidden = "h1dd3n"
+        with caplog.at_level(logging.DEBUG):
+            self.call(app, "text", value=hidden)
+            self.call(app, "integer", value=hidden)
+            self.call(app, "declared", sku=hidden)
+            for token in (hidden, f"Bearer {hidden}"):
+                self.call(app, "text", headers={"authorization": token}, value=hidden)
+            self.call(app, "crash", headers={**AUTHORIZED, "x-password": hidden, "cookie": hidden})
+            self.call(app, "count", headers={**AUTHORIZED, "x-timeout-ms": hidden})
+        assert hidden not in caplog.text
+
     def test_a_large_body_is_carried(self, app: App) -> None:
         value = "ä€🦆" * 100_000
         assert self.call(app, "text", value=value) == Right(value)

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from unimicro.operation import Operation
 
 
+FORM = {**AUTHORIZED, "content-type": "multipart/form-data; boundary=b"}
+
+
+def form_in(charset: str, octets: bytes) -> bytes:
+    """A multipart form with one field ``value``."""
+    head = 'Content-Disposition: form-data; name="value"'
+    return f"--b\r\n{head}\r\nContent-Type: text/plain; charset={charset}\r\n\r\n".encode() + (
+        octets + b"\r\n--b--\r\n"
+    )
+
+
 class HttpReply(NamedTuple):
     """An answer as an HTTP client sees it."""
 
@@ -77,6 +88,10 @@ class HttpDoorConformance(DoorConformance):
         assert (head.status, head.body) == (get.status, b"")
         assert head.headers["content-type"] == get.headers["content-type"]
 
+    def test_head_tells_the_length_that_get_would_have(self, app: App) -> None:
+        """RFC 9110 §8.6: that length, or none."""
+        assert self.request(app, "HEAD", "/sum/1", AUTHORIZED).headers.get("content-length", "1") == "1"
+
     def test_options_lists_the_verbs(self, app: App) -> None:
         reply = self.request(app, "OPTIONS", "/sum/1", {})
         assert (reply.status, reply.headers["allow"], reply.body) == (204, "GET, HEAD, OPTIONS", b"")
@@ -116,6 +131,48 @@ class HttpDoorConformance(DoorConformance):
     def test_a_returned_status_and_header_are_sent(self, app: App) -> None:
         reply = self.request(app, "POST", "/created", AUTHORIZED)
         assert (reply.status, reply.headers["x-location"]) == (201, "/things/1")
+
+    def test_a_service_that_hands_on_an_answer_does_not_break_the_connection(self, app: App) -> None:
+        """RFC 9110 §7.6.1: such fields are the connection's; a server acts on them."""
+        reply = self.request(app, "POST", "/handed/on", AUTHORIZED)
+        assert (reply.status, reply.body, reply.headers["x-kept"]) == (200, b"whole", "1")
+        assert "transfer-encoding" not in reply.headers
+
+    def test_an_unchanged_resource_is_described_alike(self, app: App) -> None:
+        reply = self.request(app, "GET", "/unchanged", AUTHORIZED)
+        assert (reply.status, reply.body, reply.headers["etag"]) == (304, b"", '"1"')
+        assert {"content-type", "last-modified"}.isdisjoint(reply.headers)
+
+    def test_a_list_in_a_header_is_split_at_its_commas(self, app: App) -> None:
+        """RFC 9110 §5.3: two fields and one with a comma mean the same, and some servers join them."""
+        reply = self.request(app, "POST", "/tags", {**AUTHORIZED, "x-tag": "a, b,,c"})
+        assert from_json(reply.body) == ["a", "b", "c"]
+
+    @pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip"])
+    def test_a_compressed_body_is_a_415_that_says_what_would_be_taken(self, app: App, coding: str) -> None:
+        headers = {**AUTHORIZED, "content-type": "application/json", "content-encoding": coding}
+        reply = self.request(app, "POST", "/text", headers, b"\x1f\x8b")
+        assert (reply.status, reply.headers["accept-encoding"]) == (415, "identity")
+
+    @pytest.mark.parametrize("coding", ["identity", "Identity"])
+    def test_a_body_that_says_it_is_not_compressed_is_taken(self, app: App, coding: str) -> None:
+        headers = {**AUTHORIZED, "content-type": "application/json", "content-encoding": coding}
+        assert self.request(app, "POST", "/text", headers, b'{"value":"x"}').body == b"x"
+
+    def test_octets_are_taken_as_they_come(self, app: App) -> None:
+        """What is stored or handed on unread may be compressed."""
+        headers = {**AUTHORIZED, "content-encoding": "gzip"}
+        assert self.request(app, "POST", "/octets", headers, b"\x1f\x8b").body == b"\x1f\x8b"
+
+    @pytest.mark.parametrize("charset", ["punycode", "idna", "zlib", "utf-16", "nonsense"])
+    def test_a_form_in_a_charset_that_forms_do_not_have_is_a_400(self, app: App, charset: str) -> None:
+        reply = self.request(app, "POST", "/text", FORM, form_in(charset, b"x"))
+        assert reply.status == 400
+
+    @pytest.mark.parametrize(("charset", "octets"), [("utf-8", b"\xc3\xa9"), ("ISO-8859-1", b"\xe9")])
+    def test_a_form_is_read_in_the_charset_it_names(self, app: App, charset: str, octets: bytes) -> None:
+        reply = self.request(app, "POST", "/text", FORM, form_in(charset, octets))
+        assert reply.body.decode() == "é"
 
     def test_a_problem_document_says_what_went_wrong(self, app: App) -> None:
         reply = self.request(app, "POST", "/crash", AUTHORIZED)

@@ -6,7 +6,7 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from unimicro.app import App
@@ -15,6 +15,7 @@ from unimicro.invocation import Invocation
 from unimicro.outcome import Response
 from unimicro.pipeline.clock import VirtualClock
 from unimicro.service import Service, entry
+from unimicro.signature import Body, Header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -180,6 +181,22 @@ class Kit(Service):
     @entry
     def gone(self) -> Response:
         return Response("it is gone", 410)
+
+    @entry
+    def handed_on(self) -> Response:
+        return Response("whole", 200, {"Transfer-Encoding": "chunked", "Connection": "close", "X-Kept": "1"})
+
+    @entry
+    def get_unchanged(self) -> Response:
+        return Response(None, 304, {"ETag": '"1"', "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"})
+
+    @entry
+    def tags(self, *, x_tag: Annotated[list[str], Header] = []) -> list[str]:  # noqa: B006
+        return x_tag
+
+    @entry
+    def octets(self, body: Annotated[bytes, Body]) -> bytes:
+        return body
 
     @entry
     def fail(self, *, code: str) -> None:
