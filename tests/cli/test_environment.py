@@ -86,5 +86,6 @@ def body() -> str:
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name(folder):
     write(folder, "shop.py")
-    (folder / ".env").write_text("GREETING=hello\n", encoding="utf-8-sig")
-    assert run("call", "orders.get_greeting", "--app", "shop").stdout == "hello\n"
+    for name in (".env", ".env.dev"):
+        (folder / name).write_text(f"GREETING={name}\n", encoding="utf-8-sig")
+    assert run("call", "orders.get_greeting", "--app", "shop").stdout == ".env.dev\n"

@@ -257,7 +257,7 @@ def test_declared_errors_are_exception_classes_with_a_code_of_the_table():
     ],
 )
 def test_impossible_settings_of_a_policy_are_refused(make):
-    with pytest.raises(ValueError, match=r"(Retry|Breaker|Deadline)\.\w+"):
+    with pytest.raises(DefinitionError, match=r"(Retry|Breaker|Deadline)\.\w+"):
         make()
 
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import Map, Rule
 
-from unimicro.errors import DefinitionError
 from unimicro.operation import HttpBinding
 from unimicro.outcome import Failure
 from unimicro.routes.table import Match, RouteTable, _walk, decode_segments, split_path
@@ -120,12 +119,6 @@ def test_octets_that_are_not_utf8_are_an_error(path):
 def test_a_path_without_a_leading_slash_is_read_as_if_it_had_one():
     assert ask(table_of("GET /", "GET /a"), "GET", "a") == "GET /a"
     assert ask(table_of("GET /", "GET /a"), "OPTIONS", "*") == 404
-
-
-def test_two_operations_on_one_route_are_refused():
-    with pytest.raises(DefinitionError, match=r"GET /\{b\}"):
-        table_of("GET /{a}", "GET /{b}")
-    table_of("GET /{a}", "POST /{b}")
 
 
 segments = st.sampled_from(["a", "b", "{x}", "{y}"])

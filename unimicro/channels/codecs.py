@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.conversion import from_json, plain_to_json, to_json, to_plain
+from unimicro.conversion import from_json, plain_to_json, to_plain
 from unimicro.errors import require
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ def json_codec() -> Codec:
 
 
 def _json_result(operation: Operation, value: Any) -> bytes:
-    encode = to_json if isinstance(value, bytes) else operation.encode_json
-    return b'{"result":%b,"exception":null}' % encode(value)
+    return b'{"result":%b,"exception":null}' % operation.encode_json(value)
 
 
 def msgpack_codec() -> Codec:

@@ -12,11 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.channels.codecs import Codec, json_codec, msgpack_codec
-from unimicro.forms import refused_coding
+from unimicro.forms import malformed_body, refused_coding
 from unimicro.frontend import FrontEnd, operation_name, read_call
-from unimicro.operation import unexpected_failure
-from unimicro.outcome import Either, Failure, Left, Response, failure_of
-from unimicro.routes.answers import failure_headers
+from unimicro.outcome import Either, Failure, Left
+from unimicro.routes.answers import failed_call, failure_headers
 
 if TYPE_CHECKING:
     from unimicro.app import App
@@ -77,9 +76,9 @@ class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
         try:
             envelope = codec.decode(native.body)
         except ValueError as error:
-            return Failure("invalid_argument", f"body: {error}", layer="arguments")
+            return malformed_body(str(error))
         if codec.nests_too_deeply(native.body, envelope):
-            return Failure("invalid_argument", "body: nested too deeply", layer="arguments")
+            return malformed_body("nested too deeply")
         return envelope
 
     def _codec(self, native: DispatchRequest) -> Codec | None:
@@ -90,26 +89,19 @@ class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
         self, native: DispatchRequest, invocation: Invocation | None, outcome: Either[Failure, Any]
     ) -> DispatchAnswer:
         codec = self._codec(native) or self._json
-        if outcome.monoid[1] and invocation is not None:
-            value = outcome.value
-            value = value.body if type(value) is Response else value
-            try:
-                body = codec.encode_result(self.app.operations[invocation.operation], value)
-                return DispatchAnswer(200, [("Content-Type", codec.content_type)], body)
-            except Exception as error:
-                outcome = Left(unexpected_failure(error, invocation, "result"))
-        return _failed(codec, failure_of(outcome), invocation)
+        body = self.result_of(invocation, outcome, codec.encode_result)
+        if isinstance(body, Failure):
+            return _failed(codec, body, invocation)
+        return DispatchAnswer(200, [("Content-Type", codec.content_type)], body)
 
 
 def _failed(codec: Codec, failure: Failure, invocation: Invocation | None) -> DispatchAnswer:
-    trace = invocation.trace if invocation is not None else None
-    problem = failure.to_problem(trace_id=trace.trace_id if trace else "")
-    answer = {"result": None, "exception": f"{failure.code}: {failure.message}", "failure": problem}
+    answer = failed_call(failure, invocation)
     try:
         body = codec.encode(answer)
-    except (TypeError, ValueError, OverflowError):
-        # Details that have no wire form must not hide the failure.
-        problem.pop("details", None)
+    except OverflowError:
+        # msgpack has no integers beyond 64 bits: details must not hide the failure.
+        answer["failure"].pop("details", None)
         body = codec.encode(answer)
     refused = bool(failure.layer) or invocation is None
     headers = [("Content-Type", codec.content_type), *failure_headers(failure)]

@@ -14,14 +14,14 @@ from unimicro.errors import PluginError
 from unimicro.frontend import FrontEnd, operation_name, read_call
 from unimicro.invocation import CallPayload, Invocation, Metadata
 from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline_of, request_id
-from unimicro.operation import unexpected_failure
-from unimicro.outcome import Failure, Left, Outcome, Response, failure_of
-from unimicro.routes.answers import problem_json
+from unimicro.outcome import Failure, Left, Outcome
+from unimicro.routes.answers import failed_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from unimicro.app import App
+    from unimicro.operation import Operation
 
 log = logging.getLogger("unimicro")
 
@@ -71,15 +71,10 @@ class DirectInvocation(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
         invocation: Invocation | None,
         outcome: Outcome[Any],
     ) -> dict[str, Any]:
-        if not outcome.monoid[1] or invocation is None:
-            return failed(failure_of(outcome), invocation)
-        value = outcome.value.body if type(outcome.value) is Response else outcome.value
-        try:
-            # Through JSON: the runtime itself knows no dataclass, Enum or datetime.
-            encoded = self.app.operations[invocation.operation].encode_json(value)
-            return {"result": json.loads(encoded), "exception": None}
-        except Exception as error:
-            return failed(unexpected_failure(error, invocation, "result"), invocation)
+        result = self.result_of(invocation, outcome, _as_data)
+        if isinstance(result, Failure):
+            return failed_call(result, invocation)
+        return {"result": result, "exception": None}
 
     def refuse(self, native: LambdaCall, failure: Failure) -> dict[str, Any]:
         return self.encode(native, None, Left(failure))
@@ -108,11 +103,9 @@ def _malformed(name: str, message: str) -> Outcome[Any]:
     return Left(Failure("invalid_argument", "malformed call", errors=errors, layer="arguments"))
 
 
-def failed(failure: Failure, invocation: Invocation | None = None) -> dict[str, Any]:
-    """A failure as data."""
-    trace = invocation.trace if invocation is not None else None
-    problem = json.loads(problem_json(failure, trace_id=trace.trace_id if trace else ""))
-    return {"result": None, "exception": f"{failure.code}: {problem['detail']}", "failure": problem}
+def _as_data(operation: Operation, result: Any) -> Any:
+    """Through JSON: the runtime itself knows no dataclass, Enum or datetime."""
+    return json.loads(operation.encode_json(result))
 
 
 def _unknown(event: object) -> Failure:
@@ -142,4 +135,4 @@ class PluginEvent(EventKind):
             raise PluginError(f"the plugin that answers Lambda events {self._name!r} raised") from error
 
     def refuse(self, native: LambdaCall, failure: Failure) -> dict[str, Any]:  # noqa: ARG002 - every kind's
-        return failed(failure)
+        return failed_call(failure, None)

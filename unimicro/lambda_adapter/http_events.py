@@ -101,7 +101,8 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
             problem, segments = segments, ()
         elif self._base:
             segments = strip_prefix(segments, self._base)
-        return HttpRequest._make(
+        return tuple.__new__(
+            HttpRequest,
             (
                 method.upper(),
                 path,
@@ -114,7 +115,7 @@ class HttpEvents(FrontEnd[LambdaCall, dict[str, Any]], EventKind):
                 self._deadline(context),
                 request_id(context),
                 native,
-            )
+            ),
         )
 
     def _body(self, event: Mapping[str, Any]) -> bytes | Failure:

@@ -63,7 +63,7 @@ class HttpV2(HttpEvents):
         sent: dict[str, Any] = {"statusCode": answer.status, "body": body, "isBase64Encoded": is_base64}
         headers = answer.headers
         if len(headers) == 1 and headers[0][0] == "Content-Type":  # as in most answers
-            sent["headers"] = dict(headers)
+            sent["headers"] = {"Content-Type": headers[0][1]}
             return sent
         fields = grouped(headers)
         cookies = [value for name in fields if _sets_cookie(name) for value in fields[name]]

@@ -52,11 +52,11 @@ class Breaker(Policy):
             open_seconds=self.open_seconds,
         )
         if not isinstance(self.window, int):
-            raise ValueError(f"Breaker.window must be a whole number, got {self.window!r}")
+            raise DefinitionError(f"Breaker.window must be a whole number, got {self.window!r}")
         if self.failure_rate > 1:
-            raise ValueError(f"Breaker.failure_rate must be at most 1, got {self.failure_rate!r}")
+            raise DefinitionError(f"Breaker.failure_rate must be at most 1, got {self.failure_rate!r}")
         if self.minimum_calls > self.window:
-            raise ValueError("Breaker.minimum_calls is above window: it could never open")
+            raise DefinitionError("Breaker.minimum_calls is above window: it could never open")
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         name = self.circuit or operation.name

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from unimicro.errors import ConfigurationError, nearest
+from unimicro.errors import ConfigurationError, DefinitionError, nearest
 
 if TYPE_CHECKING:
     from unimicro.operation import Operation
@@ -66,7 +66,7 @@ def policy_from_config(kind: type[Policy], value: Any, where: str) -> Policy | N
             raise ConfigurationError(f"{where}: unknown setting {name!r}{nearest(name, known)}")
     try:
         return kind(**settings)
-    except (TypeError, ValueError) as error:
+    except (TypeError, DefinitionError) as error:
         raise ConfigurationError(f"{where}: {error}") from error
 
 
@@ -74,8 +74,8 @@ def require_above_zero(policy: Policy, **values: float) -> None:
     """Check settings at definition.
 
     Raises:
-        ValueError: Naming policy and setting.
+        DefinitionError: Naming policy and setting.
     """
     for name, value in values.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise ValueError(f"{type(policy).__name__}.{name} must be above 0, got {value!r}")
+            raise DefinitionError(f"{type(policy).__name__}.{name} must be above 0, got {value!r}")

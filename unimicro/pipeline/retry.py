@@ -39,7 +39,7 @@ class Retry(Policy):
 
     def __post_init__(self) -> None:
         if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
-            raise ValueError(f"Retry.attempts must be a whole number of at least 1, got {self.attempts!r}")
+            raise DefinitionError(f"Retry.attempts must be a whole number from 1, got {self.attempts!r}")
         require_above_zero(self, base=self.base, cap=self.cap)
 
     def check(self, options: EntryOptions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -90,8 +91,8 @@ def answer_of(
         return HttpAnswer(status, headers)
     if textual and gzip_min_bytes and len(body) >= gzip_min_bytes:
         body, textual = _compressed(request, headers, body)
-    length = len(body)
-    return HttpAnswer(status, headers, b"" if request.method == "HEAD" else body, length, textual)
+    sent = b"" if request.method == "HEAD" else body
+    return tuple.__new__(HttpAnswer, (status, headers, sent, len(body), textual))
 
 
 def _success(operation: Operation, value: Any) -> _Unsent:
@@ -163,8 +164,7 @@ def _failed(
 
 def _problem(failure: Failure, request: HttpRequest, invocation: Invocation | None) -> _Unsent:
     headers = [("Content-Type", PROBLEM), *failure_headers(failure)]
-    trace = invocation.trace if invocation is not None else None
-    body = problem_json(failure, request.path, trace.trace_id if trace else "")
+    body = problem_json(failure, invocation, request.path)
     return failure.status, headers, body, _says_text(headers)
 
 
@@ -185,9 +185,16 @@ def _demanded(failure: Failure, given: list[tuple[str, str]]) -> list[tuple[str,
     return []
 
 
-def problem_json(failure: Failure, instance: str = "", trace_id: str = "") -> bytes:
+def failed_call(failure: Failure, invocation: Invocation | None) -> dict[str, Any]:
+    """A failure as the answer to a call by name: plain data, whatever the wire format."""
+    problem = json.loads(problem_json(failure, invocation))
+    return {"result": None, "exception": f"{failure.code}: {problem['detail']}", "failure": problem}
+
+
+def problem_json(failure: Failure, invocation: Invocation | None, instance: str = "") -> bytes:
     """The RFC 9457 body; details that cannot be encoded are left out rather than hiding the failure."""
-    problem = failure.to_problem(instance, trace_id)
+    trace = invocation.trace if invocation is not None else None
+    problem = failure.to_problem(instance, trace.trace_id if trace else "")
     try:
         return plain_to_json(problem)
     except (TypeError, ValueError, RecursionError, OverflowError):

@@ -34,7 +34,8 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
             return Left(match)
         operation, values = match
         metadata = native.metadata
-        payload = HttpPayload(values, native.query, native.body, metadata.fields.get("content-type", ""))
+        content_type = metadata.fields.get("content-type", "")
+        payload = tuple.__new__(HttpPayload, (values, native.query, native.body, content_type))
         return self.invocation(
             operation.name,
             payload,

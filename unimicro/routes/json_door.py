@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unimicro.conversion import from_json
+from unimicro.forms import malformed_body
 from unimicro.frontend import Answer, FrontEnd, Native, read_call
-from unimicro.operation import unexpected_failure
-from unimicro.outcome import Either, Failure, Left, Response, Right, failure_of
+from unimicro.outcome import Either, Failure, Left, Right
 from unimicro.routes.answers import problem_json
 from unimicro.routes.request import body_too_large
 
@@ -43,7 +43,7 @@ class JsonDoor(FrontEnd[Native, Answer]):
         try:
             payload = read_call(from_json(body))
         except ValueError as error:
-            return Left(Failure("invalid_argument", f"body: {error}", layer="arguments"))
+            return Left(malformed_body(str(error)))
         if isinstance(payload, Failure):
             return Left(payload)
         return self.call_invocation(operation, payload, metadata, **context)
@@ -57,13 +57,5 @@ class JsonDoor(FrontEnd[Native, Answer]):
             ``Right`` of the result, or ``Left`` of the failure's RFC 9457 document. A result that has no
             wire form is logged and becomes ``internal``.
         """
-        if outcome.monoid[1] and invocation is not None:
-            value = outcome.value
-            value = value.body if type(value) is Response else value
-            try:
-                return Right(self.app.operations[invocation.operation].encode_json(value))
-            except Exception as error:
-                outcome = Left(unexpected_failure(error, invocation, "result"))
-        failure = failure_of(outcome)
-        trace = invocation.trace if invocation is not None else None
-        return Left(problem_json(failure, trace_id=trace.trace_id if trace else ""))
+        body = self.result_of(invocation, outcome, lambda operation, value: operation.encode_json(value))
+        return Left(problem_json(body, invocation)) if isinstance(body, Failure) else Right(body)

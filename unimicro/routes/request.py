@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.invocation import Metadata
+from unimicro.invocation import NO_METADATA, Metadata
 from unimicro.outcome import Failure
 from unimicro.routes.table import decode_segments, split_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-NO_METADATA = Metadata()
 
 
 class HttpRequest(NamedTuple):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from unimicro.errors import DefinitionError
 from unimicro.outcome import Failure
 
 if TYPE_CHECKING:
@@ -57,11 +56,7 @@ def decode_segments(segments: Sequence[str]) -> tuple[str, ...]:
 
 
 class RouteTable:
-    """Finds the operation of a verb and a path.
-
-    Raises:
-        DefinitionError: Two operations have the same verb and template.
-    """
+    """Finds the operation of a verb and a path. That no two have both was checked when the app was made."""
 
     def __init__(self, operations: Iterable[Operation]) -> None:
         self._root = _Node()
@@ -78,12 +73,7 @@ class RouteTable:
                 node = node.parameter
             else:
                 node = node.static.setdefault(segment, _Node())
-        other = node.operations.setdefault(operation.http.verb, operation)
-        if other is not operation:
-            raise DefinitionError(
-                f"{operation.name} and {other.name} are both {operation.http.verb} {operation.http.template};"
-                " give one another path, or its service a url_prefix"
-            )
+        node.operations[operation.http.verb] = operation
 
     def match(self, verb: str, segments: Sequence[str]) -> Match | Failure:
         """The operation for ``verb`` (HEAD falls back to GET), or the 404 or 405 failure."""

@@ -108,6 +108,13 @@ class DoorConformance(ABC):
         assert failure.code == "failed_precondition"
         assert failure.details == {"args": ["x-1", 3]}
 
+    def test_text_that_is_no_unicode_does_not_hide_the_failure(self, app: App) -> None:
+        failure = self.failure(app, "unprintable")
+        assert (failure.code, failure.message) == ("not_found", "no \\ud800 here")
+
+    def test_details_arrive_as_json_has_them(self, app: App) -> None:
+        assert self.failure(app, "detailed").details == {"price": "1.50"}
+
     def test_a_returned_error_status_is_a_failure(self, app: App) -> None:
         assert self.failure(app, "gone").status == 410
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from unimicro.app import App
-from unimicro.errors import ServiceError
+from unimicro.errors import NotFound, ServiceError
 from unimicro.invocation import Invocation
 from unimicro.outcome import Response
 from unimicro.pipeline.clock import VirtualClock
@@ -207,6 +207,14 @@ class Kit(Service):
     @entry(errors=[OutOfStock])
     async def declared(self, *, sku: str) -> None:
         raise OutOfStock(sku, 3)
+
+    @entry
+    def unprintable(self) -> None:
+        raise NotFound("no \ud800 here")
+
+    @entry
+    def detailed(self) -> None:
+        raise NotFound("sold", details={"price": Decimal("1.50")})
 
     @entry
     def crash(self) -> None:
