@@ -82,7 +82,7 @@ class App:
         self._user_stages = listed("stages", stages)
         self._plugins = self._load_plugins(listed("plugins", plugins)) if plugins else None
         self.operations: Mapping[str, Operation] = compile_operations(self.services, self.settings)
-        assembly = Assembly(self.clock, self.settings.stage)
+        assembly = Assembly(self.clock)
         self._stages = {
             operation.name: self._stages_of(operation, assembly) for operation in self.operations.values()
         }

@@ -13,7 +13,7 @@ from unimicro.plugins import builtin
 from unimicro.service import Service, listed, require_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from unimicro.config import Settings
 
@@ -67,8 +67,9 @@ def merged_policies(
 ) -> dict[str, Policy]:
     """The policies in force: defaults ← app ← service ← entry ← configuration, by name.
 
-    ``no_auth=True`` on the entry leaves out all authorizers but one that the configuration gives to
-    this very entry.
+    A policy meant for many operations (of the app, the service, ``[policies]``) leaves out those it may not
+    stand on, such as a retry those that must not be repeated; on the entry itself it is refused.
+    ``no_auth=True`` leaves out all authorizers but one that the configuration gives to this very entry.
 
     Raises:
         ConfigurationError: The configuration names an unknown policy, or one with impossible settings.
@@ -77,27 +78,43 @@ def merged_policies(
     of_service = listed(f"{type(operation.service).__name__}.policies", operation.service.policies)
     for policy in of_service:
         require_policy(policy)
-    code = (Deadline(), Token(), *app_policies, *of_service, *operation.options.policies)
-    merged = {policy.name: policy for policy in code}
-    _configure(merged, settings.policies, "policies")
+    wide = (Deadline(), Token(), *app_policies, *of_service)
+    merged = {policy.name: policy for policy in wide if _may_stand_on(operation, policy)}
+    merged.update((policy.name, policy) for policy in operation.options.policies)
+    for name, policy in _configured(settings.policies, "policies"):
+        if policy is None or _may_stand_on(operation, policy):
+            _replace(merged, name, policy)
     if operation.options.no_auth:
         merged.pop("auth", None)
-    _configure(merged, settings.entries.get(operation.name, {}), f"entries.{operation.name}")
-    for policy in merged.values():
-        _check_policy(policy, operation)
+    place = f"entries.{operation.name}"
+    for name, policy in _configured(settings.entries.get(operation.name, {}), place):
+        if policy is not None:
+            _check_policy(policy, operation)
+        _replace(merged, name, policy)
     return merged
 
 
-def _configure(merged: dict[str, Policy], table: Mapping[str, Any], place: str) -> None:
-    """Let one table of the configuration replace, add and remove policies."""
+def _configured(table: Mapping[str, Any], place: str) -> Iterator[tuple[str, Policy | None]]:
+    """The policies of one table of the configuration; ``None`` for one that is switched off."""
     for name, value in table.items():
         if name not in builtin.POLICIES:
             raise ConfigurationError(f"{place}: unknown policy {name!r}{nearest(name, builtin.POLICIES)}")
-        policy = policy_from_config(builtin.load(builtin.POLICIES[name]), value, f"{place}.{name}")
-        if policy is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = policy
+        yield name, policy_from_config(builtin.load(builtin.POLICIES[name]), value, f"{place}.{name}")
+
+
+def _replace(merged: dict[str, Policy], name: str, policy: Policy | None) -> None:
+    if policy is None:
+        merged.pop(name, None)
+    else:
+        merged[name] = policy
+
+
+def _may_stand_on(operation: Operation, policy: Policy) -> bool:
+    try:
+        policy.check(operation.options)
+    except DefinitionError:
+        return False
+    return True
 
 
 def _check_routes(operations: Iterable[Operation]) -> None:

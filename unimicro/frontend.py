@@ -123,7 +123,7 @@ class FrontEnd(ABC, Generic[Native, Answer]):
             limit = self.app.clock.now() + int(timeout) / 1000
             deadline = limit if deadline is None else min(deadline, limit)
         return Right(
-            # A third of the price of the constructor, here and where else a named tuple is made so.
+            # Half the price of the constructor: what is made for each request is made so.
             tuple.__new__(
                 Invocation,
                 (

@@ -157,7 +157,7 @@ class Signature:
         """
         named = None if template is None else template_names(template, where)
         for parameter in self.parameters:
-            parameter.source, parameter.wire_name = _source(parameter, verb, named)
+            parameter.source, parameter.wire_name = _source(parameter, verb, named, where)
         self._check_sources(verb, where)
         in_path = tuple(p.name for p in self.parameters if p.source == "path")
         if named is None:
@@ -247,7 +247,7 @@ _MARKED: dict[type[Marker], Source] = {
 }
 
 
-def _source(parameter: Parameter, verb: str, named: tuple[str, ...] | None) -> tuple[Source, str]:
+def _source(parameter: Parameter, verb: str, named: tuple[str, ...] | None, where: str) -> tuple[Source, str]:
     """Semantics: positional without default → path; the rest → query, or body where there is one."""
     marker = _marker(parameter.annotation)
     if named is not None and parameter.name in named:
@@ -258,7 +258,9 @@ def _source(parameter: Parameter, verb: str, named: tuple[str, ...] | None) -> t
             name = (marker.name or parameter.name.replace("_", "-")).lower()
         return _MARKED[type(marker)], name
     in_path = named is None and parameter.positional and parameter.required
-    # A dataclass or a list fits no URL segment: it is a member of the body.
-    if in_path and (verb not in BODY_VERBS or is_scalar(parameter.annotation)):
+    if in_path and is_scalar(parameter.annotation):
         return "path", parameter.name
+    # What fits no segment: a list may come as repeated query values, an object only in a body.
+    if in_path and verb not in BODY_VERBS and not parameter.collects:
+        raise DefinitionError(f"{where}: {parameter.name!r} fits no path segment and a {verb} has no body")
     return ("body" if verb in BODY_VERBS else "query"), parameter.name

@@ -126,15 +126,47 @@ def test_a_retry_on_a_repeatable_entry_is_fine(options):
     App(entry_of(nothing, retry=Retry(), **options))
 
 
-def test_a_retry_that_comes_from_elsewhere_is_refused_as_well():
-    unsafe = entry_of(nothing)
-    assert "s.nothing" in refused(unsafe, policies=[Retry()])
-    assert "s.nothing" in refused(unsafe, config={"policies": {"retry": True}})
-    assert "s.nothing" in refused(unsafe, config={"entries": {"s.nothing": {"retry": {"attempts": 2}}}})
-    type(unsafe).policies = (Retry(),)
-    assert "s.nothing" in refused(unsafe)
-    type(unsafe).policies = (Retry(attempts=1),)
-    App(unsafe)
+def test_a_retry_that_the_configuration_gives_to_an_unsafe_entry_is_refused_as_well():
+    config = {"entries": {"s.nothing": {"retry": {"attempts": 2}}}}
+    assert "s.nothing" in refused(entry_of(nothing), config=config)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"policies": [Retry()]}, {"config": {"policies": {"retry": True}}}],
+    ids=["app", "configuration"],
+)
+def test_a_retry_for_all_entries_leaves_out_those_that_must_not_be_repeated(options):
+    class Mixed(Service):
+        @entry
+        def unsafe(self) -> None: ...
+
+        @entry(safe=True)
+        def harmless(self) -> None: ...
+
+    class Wide(Mixed):
+        policies = (Retry(),)
+
+    for app in (App(Mixed(name="m"), **options), App(Wide(name="m"), config={})):
+        retried = {name: "retry" in app.policies_of(operation) for name, operation in app.operations.items()}
+        assert retried == {"m.unsafe": False, "m.harmless": True}
+
+
+def test_an_object_that_no_path_can_hold_is_refused_on_a_verb_without_a_body():
+    def get(self, wanted: dict[str, int]) -> None: ...
+
+    assert "'wanted' fits no path segment and a GET has no body" in refused(entry_of(get))
+
+
+def test_a_list_without_default_is_read_from_repeated_query_values():
+    class Tags(Service):
+        @entry(no_auth=True)
+        def get(self, tag: list[str]) -> list[str]:
+            return tag
+
+    client = App(Tags(), config={}).test_client()
+    assert client.get("/?tag=a&tag=b").json == ["a", "b"]
+    assert client.get("/").status_code == 422
 
 
 @pytest.mark.parametrize("option", [{"key": "order"}, {"sensitive": ["card"]}])

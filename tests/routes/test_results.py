@@ -253,3 +253,14 @@ def test_an_answer_says_whether_it_is_text():
 def test_too_large_a_number_of_headers_is_no_problem():
     got = answer(("body", 200, [(f"X-{n}", "v") for n in range(500)]))
     assert got.headers["x-499"] == "v"
+
+
+def test_a_result_that_contains_itself_is_an_internal_error():
+    class Loop(Service):
+        @entry(no_auth=True)
+        def get(self) -> dict:
+            result: dict = {}
+            result["self"] = result
+            return result
+
+    assert App(Loop(), config={}).test_client().get("/").status_code == 500

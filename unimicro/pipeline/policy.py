@@ -21,9 +21,8 @@ T = TypeVar("T")
 class Assembly:
     """What policies may use while their stages are built: the clock, and state shared by name."""
 
-    def __init__(self, clock: Clock, stage: str) -> None:
+    def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.stage = stage
         self._shared: dict[tuple[str, str], Any] = {}
 
     def shared(self, kind: str, name: str, make: Callable[[], T]) -> T:
