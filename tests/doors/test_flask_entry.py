@@ -188,3 +188,10 @@ def test_a_body_that_the_server_has_decoded_is_read_to_its_end(app):
 def test_a_request_target_that_is_no_url_is_answered(app, target):
     environ = {"PATH_INFO": "/nowhere", "REQUEST_URI": target, "RAW_URI": target}
     assert Client(app.wsgi).get("/", environ_overrides=environ).status_code == 404
+
+
+def test_a_host_that_is_not_trusted_is_refused(app):
+    app.wsgi.config["TRUSTED_HOSTS"] = ["shop.example"]
+    client = Client(app.wsgi)
+    assert client.get("/items/1", base_url="http://shop.example").status_code == 200
+    assert client.get("/items/1", base_url="http://evil.example").status_code == 400

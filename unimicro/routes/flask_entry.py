@@ -18,7 +18,7 @@ from unimicro.routes.request import HttpRequest, body_too_large, parse_target, p
 require("flask", "flask", "the Flask entry")
 
 from flask import Flask, Response, request  # noqa: E402 - only once it is known to be there
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge  # noqa: E402
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, SecurityError  # noqa: E402
 from werkzeug.wsgi import get_input_stream  # noqa: E402
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ class _Application(Flask):
         )
 
     def dispatch_request(self, *context: Any) -> Any:
-        if request.url_rule is not None:
+        # A host that is not trusted is Flask's to refuse; that no rule fits is not the end of it.
+        if request.url_rule is not None or isinstance(request.routing_exception, SecurityError):
             return super().dispatch_request(*context)
         return self._entry.answer(request.environ)
 
