@@ -11,6 +11,7 @@ from unimicro.config import load_settings
 from unimicro.errors import ConfigurationError, nearest
 from unimicro.invocation import CallPayload, Invocation, Principal, current_invocation, new_id
 from unimicro.lifecycle import Lifecycle
+from unimicro.operation import unexpected_failure
 from unimicro.outcome import Failure, Left, Response, Right
 from unimicro.pipeline.clock import SystemClock
 from unimicro.pipeline.compiler import compile_async, compile_sync, stages_of, user_stage
@@ -150,7 +151,17 @@ class App:
     async def arun(self, invocation: Invocation) -> Outcome[Any]:
         """``run`` on the running event loop."""
         runner = self._async_runners.get(invocation.operation)
-        return _unknown(invocation.operation) if runner is None else await runner(invocation)
+        if runner is None:
+            return _unknown(invocation.operation)
+        try:
+            outcome: Outcome[Any] = await runner(invocation)
+            return outcome
+        except BaseException as error:
+            from unimicro.pipeline.loop import is_stray_cancellation
+
+            if not is_stray_cancellation(error):
+                raise
+            return Left(unexpected_failure(error, invocation))
 
     def call(self, operation: str, /, *args: Any, **kwargs: Any) -> Outcome[Any]:
         """Call an operation from this process: validated, with all policies, without a token.

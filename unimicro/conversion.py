@@ -321,8 +321,11 @@ def to_json(value: Any) -> bytes:
         raise ValueError("nested too deeply, or it contains itself") from error
 
 
+_OCTETS = (bytes, bytearray, memoryview)
+
+
 def to_plain(value: Any) -> Any:
-    """Data of None, bool, int, float, str, bytes, list and dict only, for msgpack.
+    """Data of None, bool, int, float, str, bytes, list and dict only, for msgpack; keys are text, as in JSON.
 
     Raises:
         TypeError, ValueError: As ``to_json``.
@@ -330,7 +333,7 @@ def to_plain(value: Any) -> Any:
     import msgspec
 
     try:
-        return msgspec.to_builtins(value, builtin_types=(bytes, bytearray, memoryview), enc_hook=_dump_model)
+        return msgspec.to_builtins(value, builtin_types=_OCTETS, str_keys=True, enc_hook=_dump_model)
     except RecursionError as error:
         raise ValueError("nested too deeply, or it contains itself") from error
 

@@ -117,7 +117,7 @@ class Operation:
         return Right(response) if response.status < 400 else Left(Failure.from_response(response))
 
 
-def unexpected_failure(error: Exception, invocation: Invocation, layer: str = "") -> Failure:
+def unexpected_failure(error: BaseException, invocation: Invocation, layer: str = "") -> Failure:
     """``internal``, with one log record that holds the traceback; the text stays in this process."""
     log.error(
         "%s failed unexpectedly%s (invocation %s)",

@@ -106,9 +106,7 @@ def test_nobody_is_asked_when_no_time_is_left():
     assert asked == []
 
 
-@pytest.mark.parametrize(
-    "value", ["-1", "1.5", "soon", "", "+5", "5s", "٣", "1" * 16, "1e3", "0x5", "5, 5"]
-)
+@pytest.mark.parametrize("value", ["-1", "1.5", "soon", "", "+5", "5s", "٣", "1" * 16, "1e3", "0x5", "5, 5"])
 def test_a_header_that_is_no_whole_number_is_400(app, service, value):
     assert code_of(timed(app, "/", value)) == (400, "invalid_argument")
     assert service.calls == 0

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from unimicro.operation import Operation
 
+SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
+"""Results that msgpack writes as they are."""
+
 MAX_DEPTH = 100
 """Deepest nesting of a call. Real data is shallow; deep data is an attack on recursive code."""
 
@@ -72,11 +75,8 @@ def msgpack_codec() -> Codec:
             raise ValueError(f"malformed msgpack: {str(error) or type(error).__name__}") from error
 
     def encode_result(_: Operation, value: Any) -> bytes:
-        try:
-            # Most results are plain data already; msgpack raises TypeError for what is not.
-            return pack({"result": value, "exception": None})  # type: ignore[no-any-return]
-        except TypeError:
-            return pack({"result": to_plain(value), "exception": None})  # type: ignore[no-any-return]
+        plain = value if type(value) in SCALARS else to_plain(value)
+        return pack({"result": plain, "exception": None})  # type: ignore[no-any-return]
 
     return Codec("application/msgpack", decode, encode_result, pack, MSGPACK_OPENERS)
 

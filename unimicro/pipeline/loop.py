@@ -69,3 +69,12 @@ def run_on_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
     except BaseException:
         future.cancel()
         raise
+
+
+def is_stray_cancellation(error: BaseException) -> bool:
+    """A ``CancelledError`` although nobody cancels this task: the service awaited something cancelled.
+
+    To the caller that is a failure like any other. A task that is being cancelled must end instead.
+    """
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and (task is None or not task.cancelling())

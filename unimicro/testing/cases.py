@@ -31,6 +31,7 @@ ECHOES: list[tuple[str, dict[str, Any], Any]] = [
     ("numbers", {"value": []}, []),
     ("numbers", {"value": [3, 1, 2]}, [3, 1, 2]),
     ("unique", {"value": [2, 1, 2]}, [1, 2]),
+    ("numbered", {"value": {"7": "a"}}, {"7": "a"}),
     ("mapping", {"value": {"a": 1, "ü": 2}}, {"a": 1, "ü": 2}),
     ("pair", {"value": [1, "a"]}, [1, "a"]),
     (

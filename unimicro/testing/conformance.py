@@ -158,7 +158,7 @@ class DoorConformance(ABC):
     def test_arguments_are_not_looked_at_before_the_caller_is_known(self, app: App) -> None:
         assert self.failure(app, "integer", headers={}, value="x").code == "unauthenticated"
 
-    @pytest.mark.parametrize("method", ["crash", "crash_async", "unencodable"])
+    @pytest.mark.parametrize("method", ["crash", "crash_async", "crash_cancelled", "unencodable"])
     def test_an_unexpected_exception_is_internal_and_its_text_stays_inside(
         self, app: App, method: str, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -139,6 +140,10 @@ class Kit(Service):
         return sorted(value)
 
     @entry
+    def numbered(self, *, value: dict[int, str]) -> dict[int, str]:
+        return value
+
+    @entry
     def mapping(self, *, value: dict[str, int]) -> dict[str, int]:
         return value
 
@@ -223,6 +228,12 @@ class Kit(Service):
     @entry
     async def crash_async(self) -> None:
         raise RuntimeError(SECRET)
+
+    @entry
+    async def crash_cancelled(self) -> None:
+        given_up = asyncio.get_running_loop().create_future()
+        given_up.cancel()
+        await given_up
 
     @entry
     def unencodable(self) -> Any:
