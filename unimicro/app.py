@@ -87,6 +87,10 @@ class App:
         self._stages = {
             operation.name: self._stages_of(operation, assembly) for operation in self.operations.values()
         }
+        self._sync_runners = {
+            name: compile_sync(operation, self._stages[name], self.clock)
+            for name, operation in self.operations.items()
+        }
         self._doors: dict[str, FrontEnd[Any, Any]] = {}
         self._lifecycle = Lifecycle(self.services, self._doors)
         self._making_door = RLock()
@@ -126,13 +130,6 @@ class App:
         from concurrent.futures import ThreadPoolExecutor
 
         return ThreadPoolExecutor(self.settings.threads, thread_name_prefix="unimicro")
-
-    @cached_property
-    def _sync_runners(self) -> dict[str, Any]:
-        return {
-            name: compile_sync(operation, self._stages[name], self.clock)
-            for name, operation in self.operations.items()
-        }
 
     @cached_property
     def _async_runners(self) -> dict[str, Any]:

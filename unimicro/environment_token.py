@@ -12,5 +12,8 @@ def is_environment_token(token: str) -> bool:
     The variable is read at each call, so that a rotation or a test may set it. The comparison takes the
     same time wherever the two differ.
     """
-    expected = os.environ.get("TOKEN", "")
+    try:
+        expected = os.environ["TOKEN"]
+    except KeyError:
+        return False
     return bool(expected) and hmac.compare_digest(token.encode(), expected.encode())

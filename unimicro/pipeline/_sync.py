@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 
 def run_guards(guards: tuple[tuple[str, Guard], ...], below: Runner) -> Runner:
     """A layer that asks each guard in turn before it calls what lies below."""
+    names: dict[Any, str] = {guard: name for name, guard in guards}
+    functions = tuple(guard for _, guard in guards)
 
     def layer(invocation: Invocation) -> Either[Failure, Any]:
-        name = ""
+        asked = None
         try:
-            for name, guard in guards:  # noqa: B007 - the except clause names the guard
-                checked = guard(invocation)
+            for asked in functions:
+                checked = asked(invocation)
                 if isinstance(checked, Invocation):
                     invocation = checked
                     continue
@@ -39,7 +41,7 @@ def run_guards(guards: tuple[tuple[str, Guard], ...], below: Runner) -> Runner:
                     raise TypeError("a guard must return Right(invocation) or Left(Failure)")
                 invocation = checked.value
         except Exception as error:
-            return Left(unexpected_failure(error, invocation, name))
+            return Left(unexpected_failure(error, invocation, names.get(asked, "")))
         return below(invocation)
 
     return layer

@@ -67,7 +67,7 @@ class _Check:
     def guard(self, invocation: Invocation) -> Invocation | Either[Failure, Any]:
         if invocation.principal is not None:
             return invocation
-        token = bearer(invocation.metadata.get(self._header))
+        token = bearer(invocation.metadata.fields.get(self._header))
         if not token:
             return self._missing()
         try:
