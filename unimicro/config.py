@@ -143,7 +143,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
             table[name] = _from_text(text, kinds, PREFIX + name.upper())
     entries = environ.get(PREFIX + "ENTRIES")
     if entries is not None:
-        from unimicro.conversion import from_json
+        from unimicro.wire import from_json
 
         try:
             table["entries"] = from_json(entries)

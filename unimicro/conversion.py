@@ -1,4 +1,4 @@
-"""Types to plain data and back. msgspec does the work; this module decides once per type.
+"""Plain data to types. msgspec does the work; this module decides once per type.
 
 Nothing here imports msgspec before a type needs it: a Lambda function whose parameters are
 strings starts without it.
@@ -6,8 +6,6 @@ strings starts without it.
 
 from __future__ import annotations
 
-import enum
-import json
 import types
 import typing
 from collections.abc import Callable
@@ -281,86 +279,3 @@ def type_name(annotation: Any) -> str:
         return f"{type_name(get_origin(annotation))}[{', '.join(map(type_name, members))}]"
     name = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     return name.replace("typing.", "")
-
-
-# Without the check of its own, a structure that contains itself ends in RecursionError.
-_encode_plain = json.JSONEncoder(
-    separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
-).encode
-
-
-def is_plain(annotation: Any) -> bool:
-    """Types whose values the standard library can usually write: no need to load msgspec."""
-    return annotation in (Any, None, str, int, bool, dict, list) or (
-        get_origin(annotation) in (dict, list) and all(is_plain(arg) for arg in get_args(annotation))
-    )
-
-
-def plain_to_json(value: Any) -> bytes:
-    """JSON of plain data; anything else in it is left to ``to_json``."""
-    try:
-        return _encode_plain(value).encode()
-    except (TypeError, ValueError, RecursionError):
-        return to_json(value)
-
-
-def to_json(value: Any) -> bytes:
-    """JSON of anything a service may return: Decimal, datetime, UUID, set, Enum, dataclass, model.
-
-    Decimals and times become strings, bytes base64 text, NaN and infinities null.
-
-    Raises:
-        TypeError: There is an object in it that no rule covers.
-        ValueError: Text that is no Unicode, or nesting without end.
-    """
-    import msgspec
-
-    try:
-        return msgspec.json.encode(value, enc_hook=_dump_model)
-    except RecursionError as error:
-        raise ValueError("nested too deeply, or it contains itself") from error
-
-
-_OCTETS = (bytes, bytearray, memoryview)
-
-
-def to_plain(value: Any) -> Any:
-    """Data of None, bool, int, float, str, bytes, list and dict only, for msgpack; keys are text, as in JSON.
-
-    Raises:
-        TypeError, ValueError: As ``to_json``.
-    """
-    import msgspec
-
-    try:
-        return msgspec.to_builtins(value, builtin_types=_OCTETS, str_keys=True, enc_hook=_dump_model)
-    except RecursionError as error:
-        raise ValueError("nested too deeply, or it contains itself") from error
-
-
-def _dump_model(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json", by_alias=True)
-    if isinstance(value, enum.Enum):
-        return value.value
-    for plain in (str, int, float):
-        if isinstance(value, plain):
-            # Of a class of its own, such as markupsafe's strings and NumPy's floats.
-            return plain(value)
-    raise TypeError(f"{type(value).__name__} has no wire form")
-
-
-def from_json(body: bytes | str) -> Any:
-    """Parse JSON strictly (RFC 8259: no NaN, no lone surrogates, UTF-8 only).
-
-    Raises:
-        ValueError: The text is no JSON, or is nested too deeply.
-    """
-    import msgspec
-
-    try:
-        return msgspec.json.decode(body)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"malformed JSON: {error}") from error

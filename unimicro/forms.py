@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from unimicro.conversion import ConversionError, from_json
+from unimicro.conversion import ConversionError
 from unimicro.outcome import Failure
+from unimicro.wire import from_json
 
 PART_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1")
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from unimicro.binder import Binder
-from unimicro.conversion import is_plain, plain_to_json, strip_annotated, to_json
+from unimicro.conversion import strip_annotated
 from unimicro.errors import DefinitionError, declared_code, expected_failure
 from unimicro.outcome import Either, Failure, Left, Response, Right
 from unimicro.service import BINDINGS, VERBS, Binding, EntryOptions, Event, Every, Http
 from unimicro.signature import BODY_VERBS, Signature, template_names
+from unimicro.wire import is_plain, plain_to_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unimicro.conversion import ConversionError, from_json
+from unimicro.conversion import ConversionError
+from unimicro.wire import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

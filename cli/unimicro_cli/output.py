@@ -18,7 +18,7 @@ def json_text(value: Any) -> str:
     """
     import msgspec
 
-    from unimicro.conversion import to_json
+    from unimicro.wire import to_json
 
     try:
         return msgspec.json.format(to_json(value), indent=2).decode()

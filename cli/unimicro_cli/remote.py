@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from unimicro.conversion import from_json, to_json
 from unimicro.errors import require
 from unimicro.outcome import Failure, Left, Outcome, Right
+from unimicro.wire import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

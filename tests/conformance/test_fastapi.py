@@ -7,11 +7,11 @@ import httpx
 import msgpack
 import pytest
 
-from unimicro.conversion import from_json, to_json
 from unimicro.invocation import Metadata
 from unimicro.outcome import Right
 from unimicro.testing.conformance import AUTHORIZED, DoorConformance, canonical, read_problem
 from unimicro.testing.http_conformance import HttpDoorConformance, HttpReply
+from unimicro.wire import from_json, to_json
 
 
 def send(app, method, target, headers, body):

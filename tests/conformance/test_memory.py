@@ -1,9 +1,9 @@
 """The in-memory message door."""
 
-from unimicro.conversion import from_json, to_json
 from unimicro.outcome import Right
 from unimicro.routes.memory import Message
 from unimicro.testing.conformance import AUTHORIZED, DoorConformance, read_problem
+from unimicro.wire import from_json, to_json
 
 
 class TestMemory(DoorConformance):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.core.helpers import code_of
 from unimicro import App, Service, entry
-from unimicro.conversion import ConversionError, converter, to_json, to_plain
+from unimicro.conversion import ConversionError, converter
+from unimicro.wire import to_json, to_plain
 
 CASES = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unimicro import App, Service, entry
-from unimicro.conversion import to_json
+from unimicro.wire import to_json
 
 CASES = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 

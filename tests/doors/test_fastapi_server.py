@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from unimicro import App, Header, Query, Service, Upload, entry
-from unimicro.conversion import from_json
 from unimicro.errors import DefinitionError
+from unimicro.wire import from_json
 
 
 class Size(enum.Enum):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.conversion import from_json, plain_to_json, to_plain
 from unimicro.errors import require
+from unimicro.wire import from_json, plain_to_json, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

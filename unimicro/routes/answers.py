@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.conversion import plain_to_json
 from unimicro.operation import Operation, unexpected_failure
 from unimicro.outcome import Either, Failure, Response, failure_of
+from unimicro.wire import plain_to_json
 
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation

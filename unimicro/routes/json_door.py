@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from unimicro.conversion import from_json
 from unimicro.forms import malformed_body
 from unimicro.frontend import Answer, FrontEnd, Native, read_call
 from unimicro.outcome import Either, Failure, Left, Right
 from unimicro.routes.answers import problem_json
 from unimicro.routes.request import body_too_large
+from unimicro.wire import from_json
 
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation, Metadata

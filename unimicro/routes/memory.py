@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.conversion import from_json, to_json
 from unimicro.invocation import CallPayload, Invocation, Metadata
 from unimicro.outcome import Either, Failure, Left
 from unimicro.routes.json_door import JsonDoor
+from unimicro.wire import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,9 +6,9 @@ from string import printable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from unimicro.conversion import from_json, to_json
 from unimicro.invocation import Metadata
 from unimicro.routes.request import HttpRequest, body_too_large, parse_target
+from unimicro.wire import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pytest
 
-from unimicro.conversion import from_json, to_json
 from unimicro.invocation import CallPayload, Invocation, Metadata
 from unimicro.outcome import CODES, Failure, Left, Outcome, Response, Right, failure_of
 from unimicro.testing.cases import ECHOES, WRONG
 from unimicro.testing.kit import SECRET, TOKEN, kit_app
+from unimicro.wire import from_json, to_json
 
 if TYPE_CHECKING:
     from unimicro.app import App

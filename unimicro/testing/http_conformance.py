@@ -8,9 +8,9 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from unimicro.conversion import from_json, to_json
 from unimicro.outcome import Failure, Left, Outcome, Response, Right
 from unimicro.testing.conformance import AUTHORIZED, Call, DoorConformance, read_problem
+from unimicro.wire import from_json, to_json
 
 if TYPE_CHECKING:
     from unimicro.app import App
