@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from turns import cpu_seconds, in_turns, per_call, print_goal, print_table
 
 from unimicro import App, Breaker, Deadline, Retry, Service, entry
-from unimicro.invocation import Invocation, Metadata, new_id
+from unimicro.invocation import Invocation, new_id
+from unimicro.metadata import Metadata
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from unimicro.invocation import CallPayload as CallPayload
     from unimicro.invocation import HttpPayload as HttpPayload
     from unimicro.invocation import Invocation as Invocation
-    from unimicro.invocation import Metadata as Metadata
     from unimicro.invocation import Principal as Principal
     from unimicro.invocation import current_invocation as current_invocation
+    from unimicro.metadata import Metadata as Metadata
     from unimicro.outcome import Failure as Failure
     from unimicro.outcome import Left as Left
     from unimicro.outcome import Outcome as Outcome
@@ -67,7 +67,7 @@ _NAMES = {
     "Invocation": "unimicro.invocation",
     "JsonDoor": "unimicro.routes.json_door",
     "Left": "unimicro.outcome",
-    "Metadata": "unimicro.invocation",
+    "Metadata": "unimicro.metadata",
     "Outcome": "unimicro.outcome",
     "Path": "unimicro.signature",
     "Pause": "unimicro.pipeline.stages",

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from unimicro.conversion import ConversionError, is_union, strip_annotated
 from unimicro.forms import parse_body, refused_coding
-from unimicro.invocation import CallPayload, HttpPayload, Invocation, Metadata
+from unimicro.invocation import CallPayload, HttpPayload, Invocation
 from unimicro.outcome import Either, Failure, Left
 
 if TYPE_CHECKING:
+    from unimicro.metadata import Metadata
     from collections.abc import Mapping
 
     from unimicro.conversion import Converter

@@ -6,16 +6,8 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from unimicro.invocation import (
-    NO_ARGUMENTS,
-    CallPayload,
-    HttpPayload,
-    Invocation,
-    Metadata,
-    new_id,
-    parse_idempotency_key,
-    parse_traceparent,
-)
+from unimicro.invocation import NO_ARGUMENTS, CallPayload, HttpPayload, Invocation, new_id
+from unimicro.metadata import Metadata, parse_idempotency_key, parse_traceparent
 from unimicro.operation import unexpected_failure
 from unimicro.outcome import Either, Failure, Left, Response, Right, failure_of
 

@@ -7,7 +7,7 @@ import httpx
 import msgpack
 import pytest
 
-from unimicro.invocation import Metadata
+from unimicro.metadata import Metadata
 from unimicro.outcome import Right
 from unimicro.testing.conformance import AUTHORIZED, DoorConformance, canonical, read_problem
 from unimicro.testing.http_conformance import HttpDoorConformance, HttpReply

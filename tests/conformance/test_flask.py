@@ -2,7 +2,7 @@
 
 from werkzeug.test import Client, EnvironBuilder
 
-from unimicro.invocation import Metadata
+from unimicro.metadata import Metadata
 from unimicro.testing.http_conformance import HttpDoorConformance, HttpReply
 
 

@@ -11,15 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unimicro import Failure, Invocation, Principal
-from unimicro.invocation import (
-    CallPayload,
-    HttpPayload,
-    Metadata,
-    TraceContext,
-    new_id,
-    parse_idempotency_key,
-    parse_traceparent,
-)
+from unimicro.invocation import CallPayload, HttpPayload, new_id
+from unimicro.metadata import Metadata, TraceContext, parse_idempotency_key, parse_traceparent
 
 CASES = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 

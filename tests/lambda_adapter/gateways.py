@@ -7,7 +7,7 @@ import base64
 import re
 from urllib.parse import parse_qsl, unquote
 
-from unimicro.invocation import Metadata
+from unimicro.metadata import Metadata
 from unimicro.testing.http_conformance import HttpReply
 
 TEXT = re.compile(rb"[\x09\x0a\x0d\x20-\x7e]*")

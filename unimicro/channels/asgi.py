@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from unimicro.invocation import Metadata
+from unimicro.metadata import Metadata
 from unimicro.outcome import Failure
 from unimicro.routes.request import body_too_large, path_of
 

@@ -19,7 +19,8 @@ from unimicro.routes.answers import failed_call, failure_headers
 
 if TYPE_CHECKING:
     from unimicro.app import App
-    from unimicro.invocation import Invocation, Metadata
+    from unimicro.invocation import Invocation
+    from unimicro.metadata import Metadata
 
 
 class DispatchRequest(NamedTuple):

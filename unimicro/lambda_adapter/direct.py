@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import PluginError
 from unimicro.frontend import FrontEnd, operation_name, read_call
-from unimicro.invocation import CallPayload, Invocation, Metadata
 from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline_of, request_id
+from unimicro.metadata import Metadata
 from unimicro.outcome import Failure, Left, Outcome
 from unimicro.routes.answers import failed_call
 
 if TYPE_CHECKING:
+    from unimicro.invocation import CallPayload, Invocation
     from collections.abc import Callable, Mapping
 
     from unimicro.app import App

@@ -10,8 +10,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from unimicro.frontend import FrontEnd
-from unimicro.invocation import Metadata
 from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline_of, request_id
+from unimicro.metadata import Metadata
 from unimicro.outcome import Failure, Outcome
 from unimicro.routes.request import HttpRequest, body_too_large, strip_prefix
 from unimicro.routes.table import split_path

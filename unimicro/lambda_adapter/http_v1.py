@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from unimicro.invocation import Metadata
 from unimicro.lambda_adapter.events import request_context
 from unimicro.lambda_adapter.http_events import (
     HttpEvents,
@@ -17,6 +16,7 @@ from unimicro.lambda_adapter.http_events import (
     single_metadata,
     text_body,
 )
+from unimicro.metadata import Metadata
 from unimicro.routes.request import malformed_query, parse_path, strip_prefix
 from unimicro.routes.table import split_path
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from unimicro.invocation import Metadata
 from unimicro.lambda_adapter.events import request_context
 from unimicro.lambda_adapter.http_events import HttpEvents, grouped, require_text, text_body
+from unimicro.metadata import Metadata
 from unimicro.routes.request import parse_path, parse_query, strip_prefix
 from unimicro.routes.table import split_path
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote_to_bytes
 
 from unimicro.errors import require
-from unimicro.invocation import Metadata
+from unimicro.metadata import Metadata
 from unimicro.outcome import Failure
 from unimicro.routes.http import HttpDoor
 from unimicro.routes.request import HttpRequest, body_too_large, parse_target, path_of

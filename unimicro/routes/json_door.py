@@ -12,7 +12,8 @@ from unimicro.routes.request import body_too_large
 from unimicro.wire import from_json
 
 if TYPE_CHECKING:
-    from unimicro.invocation import Invocation, Metadata
+    from unimicro.invocation import Invocation
+    from unimicro.metadata import Metadata
 
 
 class JsonDoor(FrontEnd[Native, Answer]):

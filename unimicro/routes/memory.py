@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.invocation import CallPayload, Invocation, Metadata
+from unimicro.invocation import CallPayload, Invocation
+from unimicro.metadata import Metadata
 from unimicro.outcome import Either, Failure, Left
 from unimicro.routes.json_door import JsonDoor
 from unimicro.wire import from_json, to_json

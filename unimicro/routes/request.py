@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.invocation import NO_METADATA, Metadata
+from unimicro.metadata import NO_METADATA, Metadata
 from unimicro.outcome import Failure
 from unimicro.routes.table import decode_segments, split_path
 

@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from unimicro.frontend import FrontEnd
-from unimicro.invocation import CallPayload, Invocation, Metadata
+from unimicro.invocation import CallPayload, Invocation
+from unimicro.metadata import Metadata
 from unimicro.outcome import Either, Failure, failure_of
 
 if TYPE_CHECKING:

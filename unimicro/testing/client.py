@@ -6,7 +6,7 @@ from string import printable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from unimicro.invocation import Metadata
+from unimicro.metadata import Metadata
 from unimicro.routes.request import HttpRequest, body_too_large, parse_target
 from unimicro.wire import from_json, to_json
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pytest
 
-from unimicro.invocation import CallPayload, Invocation, Metadata
+from unimicro.invocation import CallPayload, Invocation
+from unimicro.metadata import Metadata
 from unimicro.outcome import CODES, Failure, Left, Outcome, Response, Right, failure_of
 from unimicro.testing.cases import ECHOES, WRONG
 from unimicro.testing.kit import SECRET, TOKEN, kit_app

@@ -14,7 +14,7 @@ from unimicro.wire import from_json, to_json
 
 if TYPE_CHECKING:
     from unimicro.app import App
-    from unimicro.invocation import Metadata
+    from unimicro.metadata import Metadata
     from unimicro.operation import Operation
 
 
