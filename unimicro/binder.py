@@ -13,10 +13,10 @@ from unimicro.invocation import CallPayload, HttpPayload, Invocation
 from unimicro.outcome import Either, Failure, Left
 
 if TYPE_CHECKING:
-    from unimicro.metadata import Metadata
     from collections.abc import Mapping
 
     from unimicro.conversion import Converter
+    from unimicro.metadata import Metadata
     from unimicro.signature import Parameter, Signature
 
 __all__ = ["Binder"]

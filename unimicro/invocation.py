@@ -12,6 +12,7 @@ from unimicro.metadata import NO_METADATA, Metadata, TraceContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
     from unimicro.outcome import Failure
 
 __all__ = [

@@ -18,10 +18,10 @@ from unimicro.outcome import Failure, Left, Outcome
 from unimicro.routes.answers import failed_call
 
 if TYPE_CHECKING:
-    from unimicro.invocation import CallPayload, Invocation
     from collections.abc import Callable, Mapping
 
     from unimicro.app import App
+    from unimicro.invocation import CallPayload, Invocation
     from unimicro.operation import Operation
 
 log = logging.getLogger("unimicro")
