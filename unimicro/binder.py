@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from unimicro.conversion import ConversionError, is_union, strip_annotated
 from unimicro.forms import parse_body, refused_coding
 from unimicro.invocation import CallPayload, HttpPayload, Invocation
-from unimicro.outcome import Either, Failure, Left
+from unimicro.outcome import Failure, Left, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,7 +59,7 @@ class Binder:
         self._all_optional = not any(p.required for p in signature.parameters)
         self._from_path = tuple((p.name, p.from_text) for p in self._path)
 
-    def guard(self, invocation: Invocation) -> Invocation | Either[Failure, Any]:
+    def guard(self, invocation: Invocation) -> Invocation | Outcome[Any]:
         """The stage that fills ``invocation.arguments``."""
         payload = invocation.payload
         if type(payload) is HttpPayload:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from unimicro.invocation import NO_ARGUMENTS, CallPayload, HttpPayload, Invocation, new_id
 from unimicro.metadata import Metadata, parse_idempotency_key, parse_traceparent
 from unimicro.operation import unexpected_failure
-from unimicro.outcome import Either, Failure, Left, Response, Right, failure_of
+from unimicro.outcome import Failure, Left, Outcome, Response, Right, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,11 +37,11 @@ class FrontEnd(ABC, Generic[Native, Answer]):
         self.app = app
 
     @abstractmethod
-    def decode(self, native: Native) -> Either[Failure, Invocation]:
+    def decode(self, native: Native) -> Outcome[Invocation]:
         """One native request as an invocation, or why it is none."""
 
     @abstractmethod
-    def encode(self, native: Native, invocation: Invocation | None, outcome: Either[Failure, Any]) -> Answer:
+    def encode(self, native: Native, invocation: Invocation | None, outcome: Outcome[Any]) -> Answer:
         """The native answer; ``invocation`` is ``None`` when the request could not be decoded."""
 
     # A door whose decode or encode breaks its promise and raises must not take its server down: an
@@ -77,7 +77,7 @@ class FrontEnd(ABC, Generic[Native, Answer]):
         except Exception as error:
             return self.encode(native, None, self._broken("encode", error))
 
-    def _broken(self, what: str, error: Exception) -> Either[Failure, Any]:
+    def _broken(self, what: str, error: Exception) -> Outcome[Any]:
         log.error("door %r: %s raised", self.name, what, exc_info=error)
         return Left(Failure("internal", "internal error", layer=self.name))
 
@@ -91,7 +91,7 @@ class FrontEnd(ABC, Generic[Native, Answer]):
         deadline: float | None = None,
         request_id: str = "",
         door: str = "",
-    ) -> Either[Failure, Invocation]:
+    ) -> Outcome[Invocation]:
         """An invocation with what its metadata say of deadline, trace and idempotency key.
 
         Args:
@@ -139,7 +139,7 @@ class FrontEnd(ABC, Generic[Native, Answer]):
 
     def call_invocation(
         self, operation: object, payload: CallPayload, metadata: Metadata, **context: Any
-    ) -> Either[Failure, Invocation]:
+    ) -> Outcome[Invocation]:
         """``invocation`` for doors that address an operation by name.
 
         Entries only: an event handler or a timer has no authorizer and is not called by name.
@@ -152,7 +152,7 @@ class FrontEnd(ABC, Generic[Native, Answer]):
     def result_of(
         self,
         invocation: Invocation | None,
-        outcome: Either[Failure, Any],
+        outcome: Outcome[Any],
         encode: Callable[[Operation, Any], Encoded],
     ) -> Encoded | Failure:
         """What ``encode`` makes of the result, for doors that carry no status; else the failure.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from unimicro.binder import Binder
 from unimicro.conversion import strip_annotated
 from unimicro.errors import DefinitionError, declared_code, expected_failure
-from unimicro.outcome import Either, Failure, Left, Response, Right
+from unimicro.outcome import Either, Failure, Left, Outcome, Response, Right
 from unimicro.service import BINDINGS, VERBS, Binding, EntryOptions, Event, Every, Http
 from unimicro.signature import BODY_VERBS, Signature, template_names
 from unimicro.wire import is_plain, plain_to_json, to_json
@@ -98,7 +98,7 @@ class Operation:
             return unexpected_failure(broken, invocation)
         return expected or unexpected_failure(error, invocation)
 
-    def outcome(self, value: Any) -> Either[Failure, Any]:
+    def outcome(self, value: Any) -> Outcome[Any]:
         """``Right`` of what the method returned, or the failure that its status stands for."""
         if not self.may_respond:
             return Right(value)

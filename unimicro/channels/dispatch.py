@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unimicro.channels.codecs import Codec, json_codec, msgpack_codec
 from unimicro.forms import malformed_body, refused_coding
 from unimicro.frontend import FrontEnd, operation_name, read_call
-from unimicro.outcome import Either, Failure, Left
+from unimicro.outcome import Failure, Left, Outcome
 from unimicro.routes.answers import failed_call, failure_headers
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
         self._json = codecs[0]
         self._codecs = {codec.content_type: codec for codec in codecs}
 
-    def decode(self, native: DispatchRequest) -> Either[Failure, Invocation]:
+    def decode(self, native: DispatchRequest) -> Outcome[Invocation]:
         envelope = self._envelope(native)
         payload = read_call(envelope) if not isinstance(envelope, Failure) else envelope
         if isinstance(payload, Failure):
@@ -87,7 +87,7 @@ class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
         return self._codecs.get(given) or self._codecs.get(given.partition(";")[0].strip().lower())
 
     def encode(
-        self, native: DispatchRequest, invocation: Invocation | None, outcome: Either[Failure, Any]
+        self, native: DispatchRequest, invocation: Invocation | None, outcome: Outcome[Any]
     ) -> DispatchAnswer:
         codec = self._codec(native) or self._json
         body = self.result_of(invocation, outcome, codec.encode_result)

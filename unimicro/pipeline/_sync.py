@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from unimicro.invocation import Invocation, current
 from unimicro.operation import unexpected_failure
-from unimicro.outcome import Either, Failure, Left, Right
+from unimicro.outcome import Either, Failure, Left, Outcome, Right
 from unimicro.pipeline.deadline import expired, late
 from unimicro.pipeline.stages import Await, Do, Pause
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from unimicro.pipeline.ports import Clock
     from unimicro.pipeline.stages import Bracket, Flow, Guard, Recovery, Steps
 
-    Runner = Callable[[Invocation], Either[Failure, Any]]
+    Runner = Callable[[Invocation], Outcome[Any]]
     Doer = Callable[[Any], Any]
 
 
@@ -27,7 +27,7 @@ def run_guards(guards: tuple[tuple[str, Guard], ...], below: Runner) -> Runner:
     names: dict[Any, str] = {guard: name for name, guard in guards}
     functions = tuple(guard for _, guard in guards)
 
-    def layer(invocation: Invocation) -> Either[Failure, Any]:
+    def layer(invocation: Invocation) -> Outcome[Any]:
         asked = None
         try:
             for asked in functions:
@@ -51,7 +51,7 @@ def run_bracket(bracket: Bracket, name: str, below: Runner) -> Runner:
     """A layer that asks for a permit before the call and gives it back after it."""
     enter, leave = bracket
 
-    def layer(invocation: Invocation) -> Either[Failure, Any]:
+    def layer(invocation: Invocation) -> Outcome[Any]:
         try:
             permit = enter(invocation)
         except Exception as error:
@@ -76,7 +76,7 @@ def run_recovery(recovery: Recovery, name: str, below: Runner, clock: Clock, per
     """A layer that starts its flow when the first call has failed."""
     drive = driver(name, below, clock, perform)
 
-    def layer(invocation: Invocation) -> Either[Failure, Any]:
+    def layer(invocation: Invocation) -> Outcome[Any]:
         outcome = below(invocation)
         if outcome.monoid[1]:
             return outcome
@@ -89,7 +89,7 @@ def run_flow(flow: Flow, name: str, below: Runner, clock: Clock, perform: Doer) 
     """A layer that is a flow from beginning to end."""
     drive = driver(name, below, clock, perform)
 
-    def layer(invocation: Invocation) -> Either[Failure, Any]:
+    def layer(invocation: Invocation) -> Outcome[Any]:
         return drive(flow(invocation), invocation)
 
     return layer
@@ -97,10 +97,10 @@ def run_flow(flow: Flow, name: str, below: Runner, clock: Clock, perform: Doer) 
 
 def driver(  # noqa: C901 - one branch for each thing a flow may yield
     name: str, below: Runner, clock: Clock, perform: Doer
-) -> Callable[[Steps, Invocation], Either[Failure, Any]]:
+) -> Callable[[Steps, Invocation], Outcome[Any]]:
     """What steps through a generator and does what it yields."""
 
-    def drive(steps: Steps, invocation: Invocation) -> Either[Failure, Any]:  # noqa: C901 - as above
+    def drive(steps: Steps, invocation: Invocation) -> Outcome[Any]:  # noqa: C901 - as above
         try:
             step = next(steps)
             while True:
@@ -143,7 +143,7 @@ def run_method(operation: Operation, invoke: Callable[[Invocation], Any], clock:
     now = clock.now
     outcome_of = operation.outcome if operation.may_respond else Right
 
-    def layer(invocation: Invocation) -> Either[Failure, Any]:
+    def layer(invocation: Invocation) -> Outcome[Any]:
         deadline = invocation.deadline
         if deadline is not None and now() >= deadline:
             return Left(expired("not started: "))

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from unimicro.errors import DefinitionError
-from unimicro.outcome import CODES, Either, Failure, failure_of
+from unimicro.outcome import CODES, Failure, Outcome, failure_of
 from unimicro.pipeline.policy import Policy, require_above_zero
 from unimicro.pipeline.stages import ORDER, Bracket, Stage
 
@@ -103,7 +103,7 @@ class Circuit:
         """Seconds until a probe is let through."""
         return max(0.0, self._opened_at + self.settings.open_seconds - self._clock.now())
 
-    def record(self, generation: int, outcome: Either[Failure, Any] | None) -> None:
+    def record(self, generation: int, outcome: Outcome[Any] | None) -> None:
         """Take note of how an admitted call ended; ``None`` when it was cut off."""
         if outcome is not None and outcome.monoid[1]:
             if self.state == "closed" and not self._failures and generation == self._generation:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
-from unimicro.outcome import Either
+from unimicro.outcome import Either, Outcome
 from unimicro.pipeline.bottom import async_invoke, async_perform, sync_invoke, sync_perform
 from unimicro.pipeline.stages import ORDER, Stage
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from unimicro.invocation import Invocation
     from unimicro.operation import Operation
-    from unimicro.outcome import Failure
     from unimicro.pipeline.policy import Assembly, Policy
     from unimicro.pipeline.ports import Clock
     from unimicro.pipeline.stages import Guard
@@ -72,7 +71,7 @@ def user_stage(function: Callable[..., Any], where: str) -> Stage:
 def _strict(guard: Guard) -> Guard:
     """A user's guard says ``Right`` when it lets a call pass; only this package's own may leave it out."""
 
-    def strict(invocation: Invocation) -> Either[Failure, Invocation]:
+    def strict(invocation: Invocation) -> Outcome[Invocation]:
         checked = guard(invocation)
         if isinstance(checked, Either):
             return checked

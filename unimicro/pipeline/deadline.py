@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unimicro.outcome import Either, Failure, Left
+from unimicro.outcome import Failure, Left, Outcome
 from unimicro.pipeline.policy import Policy, require_above_zero
 from unimicro.pipeline.stages import ORDER, Stage
 
@@ -36,7 +36,7 @@ class Deadline(Policy):
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         now, timeout = assembly.clock.now, self.timeout
 
-        def within_deadline(invocation: Invocation) -> Invocation | Either[Failure, Any]:
+        def within_deadline(invocation: Invocation) -> Invocation | Outcome[Any]:
             deadline = invocation.deadline
             if deadline is None:
                 return invocation if timeout is None else invocation.with_deadline(now() + timeout)
@@ -55,7 +55,7 @@ def expired(prefix: str = "") -> Failure:
     return Failure("deadline_exceeded", f"{prefix}the deadline has passed", layer="deadline")
 
 
-def late(invocation: Invocation, cause: BaseException | None = None) -> Either[Failure, Any]:
+def late(invocation: Invocation, cause: BaseException | None = None) -> Outcome[Any]:
     """The outcome of a call that came back after its deadline; what it brought is dropped."""
     if not isinstance(cause, TimeoutError):
         log.warning(

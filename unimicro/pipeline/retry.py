@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
-from unimicro.outcome import Either, Failure, failure_of
+from unimicro.outcome import Failure, Outcome, failure_of
 from unimicro.pipeline.policy import Policy, require_above_zero
 from unimicro.pipeline.stages import ORDER, Pause, Stage, Steps
 
@@ -53,7 +53,7 @@ class Retry(Policy):
             return None
         attempts, now = self.attempts, assembly.clock.now
 
-        def retrying(invocation: Invocation, outcome: Either[Failure, Any]) -> Steps:
+        def retrying(invocation: Invocation, outcome: Outcome[Any]) -> Steps:
             for retried in range(attempts - 1):
                 failure = failure_of(outcome)
                 if not _may_pass(failure):

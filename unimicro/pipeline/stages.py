@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Literal, NamedTuple
 
 from unimicro.invocation import Invocation
-from unimicro.outcome import Either, Failure
+from unimicro.outcome import Outcome
 
 __all__ = ["Await", "Bracket", "Do", "Flow", "Guard", "Pause", "Recovery", "Runner", "Stage", "Steps"]
 
@@ -45,10 +45,10 @@ class Await:
         self.args = args
 
 
-Guard = Callable[[Invocation], Invocation | Either[Failure, Invocation]]
+Guard = Callable[[Invocation], Invocation | Outcome[Invocation]]
 Steps = Generator[Invocation | Pause | Do | Await, Any, Any]
 Flow = Callable[[Invocation], Steps]
-Runner = Callable[[Invocation], Either[Failure, Any]]
+Runner = Callable[[Invocation], Outcome[Any]]
 
 
 class Bracket(NamedTuple):
@@ -60,10 +60,10 @@ class Bracket(NamedTuple):
     """
 
     enter: Callable[[Invocation], Any]
-    leave: Callable[[Any, Either[Failure, Any] | None], None]
+    leave: Callable[[Any, Outcome[Any] | None], None]
 
 
-Recovery = Callable[[Invocation, Either[Failure, Any]], Steps]
+Recovery = Callable[[Invocation, Outcome[Any]], Steps]
 """A flow that begins after a first call has failed: it gets that outcome. A success never starts it."""
 
 Kind = Literal["guard", "flow", "bracket", "recovery"]

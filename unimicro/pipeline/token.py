@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unimicro.invocation import Principal
-from unimicro.outcome import Either, Failure, Left
+from unimicro.outcome import Failure, Left, Outcome
 from unimicro.pipeline.bottom import sync_perform
 from unimicro.pipeline.policy import Policy
 from unimicro.pipeline.stages import ORDER, Await, Do, Stage, Steps
@@ -64,7 +64,7 @@ class _Check:
         self._authorize: Any = _authorizer(operation.service)
         self._challenge = {"WWW-Authenticate": f'Bearer realm="{operation.service.name}"'}
 
-    def guard(self, invocation: Invocation) -> Invocation | Either[Failure, Any]:
+    def guard(self, invocation: Invocation) -> Invocation | Outcome[Any]:
         if invocation.principal is not None:
             return invocation
         token = bearer(invocation.metadata.fields.get(self._header))
@@ -92,11 +92,11 @@ class _Check:
             return Left(_denied())
         return (yield invocation.with_principal(TOKEN_BEARER))
 
-    def _missing(self) -> Either[Failure, Any]:
+    def _missing(self) -> Outcome[Any]:
         text = f"no token in {self._header!r}"
         return Left(Failure("unauthenticated", text, layer="auth", headers=self._challenge))
 
-    def _broken(self, error: Exception) -> Either[Failure, Any]:
+    def _broken(self, error: Exception) -> Outcome[Any]:
         _log_broken(self._operation.service, error)
         return Left(_denied())
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.operation import Operation, unexpected_failure
-from unimicro.outcome import Either, Failure, Response, failure_of
+from unimicro.outcome import Failure, Outcome, Response, failure_of
 from unimicro.wire import plain_to_json
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def answer_of(
     request: HttpRequest,
     operation: Operation | None,
     invocation: Invocation | None,
-    outcome: Either[Failure, Any],
+    outcome: Outcome[Any],
     gzip_min_bytes: int,
 ) -> HttpAnswer:
     """The answer to ``request``; what cannot be encoded becomes ``internal``."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.frontend import FrontEnd
 from unimicro.invocation import HttpPayload, Invocation
-from unimicro.outcome import Either, Failure, Left
+from unimicro.outcome import Failure, Left, Outcome
 from unimicro.routes.answers import HttpAnswer, answer_of, preflight
 from unimicro.routes.request import HttpRequest
 from unimicro.routes.table import RouteTable
@@ -26,7 +26,7 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
         self._door = door or self.name
         self._gzip_min_bytes = app.settings.gzip_min_bytes
 
-    def decode(self, native: HttpRequest) -> Either[Failure, Invocation]:
+    def decode(self, native: HttpRequest) -> Outcome[Invocation]:
         if native.problem is not None:
             return Left(native.problem)
         match = self.table.match(native.method, native.segments)
@@ -48,9 +48,7 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
             self._door,
         )
 
-    def encode(
-        self, native: HttpRequest, invocation: Invocation | None, outcome: Either[Failure, Any]
-    ) -> HttpAnswer:
+    def encode(self, native: HttpRequest, invocation: Invocation | None, outcome: Outcome[Any]) -> HttpAnswer:
         operation = None if invocation is None else self.app.operations.get(invocation.operation)
         return answer_of(native, operation, invocation, outcome, self._gzip_min_bytes)
 

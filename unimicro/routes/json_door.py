@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.forms import malformed_body
 from unimicro.frontend import Answer, FrontEnd, Native, read_call
-from unimicro.outcome import Either, Failure, Left, Right
+from unimicro.outcome import Either, Failure, Left, Outcome, Right
 from unimicro.routes.answers import problem_json
 from unimicro.routes.request import body_too_large
 from unimicro.wire import from_json
@@ -25,7 +25,7 @@ class JsonDoor(FrontEnd[Native, Answer]):
 
     def json_invocation(
         self, operation: object, body: bytes, metadata: Metadata, **context: Any
-    ) -> Either[Failure, Invocation]:
+    ) -> Outcome[Invocation]:
         """The invocation that a call envelope in JSON asks for; for ``decode``.
 
         Args:
@@ -49,9 +49,7 @@ class JsonDoor(FrontEnd[Native, Answer]):
             return Left(payload)
         return self.call_invocation(operation, payload, metadata, **context)
 
-    def json_outcome(
-        self, invocation: Invocation | None, outcome: Either[Failure, Any]
-    ) -> Either[bytes, bytes]:
+    def json_outcome(self, invocation: Invocation | None, outcome: Outcome[Any]) -> Either[bytes, bytes]:
         """The outcome as one line of JSON; for ``encode``.
 
         Returns:

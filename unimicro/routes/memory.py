@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.invocation import CallPayload, Invocation
 from unimicro.metadata import Metadata
-from unimicro.outcome import Either, Failure, Left
+from unimicro.outcome import Failure, Left, Outcome
 from unimicro.routes.json_door import JsonDoor
 from unimicro.wire import from_json, to_json
 
@@ -46,17 +46,13 @@ class MemoryDoor(JsonDoor[Message, Message]):
 
     name = "memory"
 
-    def decode(self, native: Message) -> Either[Failure, Invocation]:
+    def decode(self, native: Message) -> Outcome[Invocation]:
         return self.json_invocation(native.routing_key, native.body, Metadata(native.headers), native=native)
 
-    def encode(
-        self, native: Message, invocation: Invocation | None, outcome: Either[Failure, Any]
-    ) -> Message:
+    def encode(self, native: Message, invocation: Invocation | None, outcome: Outcome[Any]) -> Message:
         return _reply(native, self.json_outcome(invocation, outcome).either(_failed, _succeeded))
 
-    def publish(
-        self, source: str, event: str, payload: Any, **headers: str
-    ) -> dict[str, Either[Failure, Any]]:
+    def publish(self, source: str, event: str, payload: Any, **headers: str) -> dict[str, Outcome[Any]]:
         """Deliver an event to every handler and wait for them, in this thread.
 
         Args:
@@ -79,7 +75,7 @@ class MemoryDoor(JsonDoor[Message, Message]):
 
     async def apublish(
         self, source: str, event: str, payload: Any, **headers: str
-    ) -> dict[str, Either[Failure, Any]]:
+    ) -> dict[str, Outcome[Any]]:
         """``publish`` on the running event loop."""
         message = Message(event, to_json(payload), headers, exchange=source + EVENTS)
         outcomes = {}
@@ -88,7 +84,7 @@ class MemoryDoor(JsonDoor[Message, Message]):
             outcomes[operation.name] = await self.app.arun(invocation.value) if ready else invocation
         return outcomes
 
-    def _handlers(self, message: Message) -> Iterator[tuple[Operation, Either[Failure, Invocation]]]:
+    def _handlers(self, message: Message) -> Iterator[tuple[Operation, Outcome[Invocation]]]:
         source = message.exchange.removesuffix(EVENTS)
         payload = CallPayload((from_json(message.body),))
         for operation in self.app.operations.values():

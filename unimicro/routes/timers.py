@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unimicro.frontend import FrontEnd
 from unimicro.invocation import CallPayload, Invocation
 from unimicro.metadata import Metadata
-from unimicro.outcome import Either, Failure, failure_of
+from unimicro.outcome import Outcome, failure_of
 
 if TYPE_CHECKING:
     from unimicro.app import App
@@ -34,14 +34,14 @@ class TimerDoor(FrontEnd["Operation", None]):
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def decode(self, native: Operation) -> Either[Failure, Invocation]:
+    def decode(self, native: Operation) -> Outcome[Invocation]:
         return self.invocation(native.name, CallPayload(), Metadata(), native=native)
 
     def encode(
         self,
         native: Operation,
         invocation: Invocation | None,  # noqa: ARG002 - the shape of every door
-        outcome: Either[Failure, Any],
+        outcome: Outcome[Any],
     ) -> None:
         if not outcome.monoid[1]:
             log.warning("timer %s: %r", native.name, failure_of(outcome))
