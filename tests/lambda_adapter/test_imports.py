@@ -41,7 +41,8 @@ ALLOWED = {
     # The standard library, as far as it is light; the runtime client imports most of it before the function.
     "ast", "base64", "binascii", "collections", "contextlib", "contextvars", "copy", "copyreg",
     "dataclasses", "dis", "enum", "fnmatch", "functools", "glob", "grp", "importlib", "inspect", "ipaddress",
-    "json", "keyword", "linecache", "logging", "math", "ntpath", "opcode", "operator", "pathlib", "re", "reprlib",
+    "json", "keyword",
+    "linecache", "logging", "math", "ntpath", "opcode", "operator", "pathlib", "re", "reprlib",
     "string", "struct", "textwrap", "threading", "token", "tokenize", "traceback", "types", "typing",
     "urllib", "warnings", "weakref",
     # The package and the one library that it cannot do without.
