@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unimicro.invocation import Principal as Principal
     from unimicro.invocation import current_invocation as current_invocation
     from unimicro.metadata import Metadata as Metadata
+    from unimicro.options import Cors as Cors
     from unimicro.outcome import Failure as Failure
     from unimicro.outcome import Left as Left
     from unimicro.outcome import Outcome as Outcome
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from unimicro.pipeline.token import Token as Token
     from unimicro.plugins.hookspecs import hookimpl as hookimpl
     from unimicro.routes.json_door import JsonDoor as JsonDoor
-    from unimicro.service import Cors as Cors
     from unimicro.service import Service as Service
     from unimicro.service import entry as entry
     from unimicro.service import event as event
@@ -57,7 +57,7 @@ _NAMES = {
     "Body": "unimicro.signature",
     "Breaker": "unimicro.pipeline.breaker",
     "CallPayload": "unimicro.invocation",
-    "Cors": "unimicro.service",
+    "Cors": "unimicro.options",
     "Deadline": "unimicro.pipeline.deadline",
     "Do": "unimicro.pipeline.stages",
     "Failure": "unimicro.outcome",

@@ -12,12 +12,12 @@ from unimicro.errors import ConfigurationError, nearest
 from unimicro.invocation import CallPayload, Invocation, Principal, current_invocation, new_id
 from unimicro.lifecycle import Lifecycle
 from unimicro.operation import unexpected_failure
+from unimicro.options import listed, require_policy
 from unimicro.outcome import Failure, Left, Response, Right
 from unimicro.pipeline.clock import SystemClock
 from unimicro.pipeline.compiler import compile_async, compile_sync, stages_of, user_stage
 from unimicro.pipeline.policy import Assembly
 from unimicro.plugins import builtin
-from unimicro.service import listed, require_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import ConfigurationError, DefinitionError, nearest
 from unimicro.operation import Operation, bindings_of, operations_of
+from unimicro.options import listed, require_policy
 from unimicro.pipeline.deadline import Deadline
 from unimicro.pipeline.policy import Policy, policy_from_config
 from unimicro.pipeline.token import Token
 from unimicro.plugins import builtin
-from unimicro.service import Service, listed, require_policy
+from unimicro.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

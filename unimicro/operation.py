@@ -11,7 +11,7 @@ from unimicro.binder import Binder
 from unimicro.conversion import strip_annotated
 from unimicro.errors import DefinitionError, declared_code, expected_failure
 from unimicro.outcome import Either, Failure, Left, Outcome, Response, Right
-from unimicro.service import BINDINGS, VERBS, Binding, EntryOptions, Event, Every, Http
+from unimicro.service import BINDINGS, VERBS, Binding, Event, Every, Http
 from unimicro.signature import BODY_VERBS, Signature, template_names
 from unimicro.wire import is_plain, plain_to_json, to_json
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from unimicro.invocation import Invocation
+    from unimicro.options import EntryOptions
     from unimicro.service import Service
 
 __all__ = ["HttpBinding", "Operation", "operations_of"]

@@ -3,99 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
-from unimicro.errors import DefinitionError, declared_code, nearest
+from unimicro.errors import DefinitionError
+from unimicro.options import EntryOptions, collect_options
 
 if TYPE_CHECKING:
+    from unimicro.options import Cors
     from unimicro.pipeline.policy import Policy
     from unimicro.pipeline.stages import Flow, Guard
 
-__all__ = ["Binding", "Cors", "EntryOptions", "Event", "Every", "Http", "Service", "entry", "event", "every"]
+__all__ = ["Binding", "Event", "Every", "Http", "Service", "entry", "event", "every"]
 
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 BINDINGS = "__unimicro_bindings__"
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Cors:
-    """Cross-origin rule of an entry (https://fetch.spec.whatwg.org/#http-cors-protocol).
-
-    Args:
-        origins: Allowed origins; ``"*"`` allows all.
-        headers: Request headers that a preflight may ask for; ``"*"`` allows those asked for.
-        expose: Response headers that a script may read.
-        credentials: Cookies and authorization may be sent; never together with ``"*"``.
-        max_age: Seconds a browser may keep the answer of a preflight.
-    """
-
-    origins: tuple[str, ...] = ("*",)
-    headers: tuple[str, ...] = ("authorization", "content-type")
-    expose: tuple[str, ...] = ()
-    credentials: bool = False
-    max_age: int = 600
-
-    def __post_init__(self) -> None:
-        for name in ("origins", "headers", "expose"):
-            if isinstance(getattr(self, name), str):
-                raise DefinitionError(f"Cors: {name} takes a tuple of strings, not one string")
-        if self.credentials and "*" in self.origins:
-            raise DefinitionError("Cors: credentials=True needs named origins, not '*'")
-
-
-@dataclass(frozen=True)
-class EntryOptions:
-    """Everything an entry may say about itself, HTTP or not.
-
-    Attributes:
-        no_auth: Open to everyone. All other entries are protected.
-        stage: The entry exists in this deployment stage only.
-        content_type: Content type of the answer.
-        binary: The answer is binary whatever its content type.
-        cors: Cross-origin rule; none means no cross-origin access.
-        blocking: A sync method may block, so an async door runs it in a worker thread.
-        safe: Changes nothing, so it may be repeated.
-        idempotent: Repeating it has the effect of calling it once.
-        key: Name of the parameter that identifies a repeated call.
-        errors: Exception classes that travel to the caller as they are.
-        sensitive: Names of parameters that no log, record or replay may show.
-        policies: Policy objects; a later one of the same name replaces an earlier one.
-        stages: Guards and flows of the user, run in this order once arguments are bound.
-    """
-
-    no_auth: bool = False
-    stage: str | None = None
-    content_type: str | None = None
-    binary: bool = False
-    cors: Cors | None = None
-    blocking: bool = True
-    safe: bool = False
-    idempotent: bool = False
-    key: str | None = None
-    errors: tuple[type[Exception], ...] = ()
-    sensitive: tuple[str, ...] = ()
-    policies: tuple[Policy, ...] = ()
-    stages: tuple[Guard | Flow, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.stage, str | None):
-            raise DefinitionError("stage= names a deployment stage; guards and flows go into stages=[...]")
-        for error in self.errors:
-            declared_code(error)
-        for policy in self.policies:
-            require_policy(policy)
-            policy.check(self)
-            if self.no_auth and policy.name == "auth":
-                raise DefinitionError("no_auth=True and an authorizer contradict each other")
-
-    @property
-    def repeatable(self) -> bool:
-        """Whether a retry is allowed: the call was declared safe, idempotent or keyed."""
-        return self.safe or self.idempotent or bool(self.key)
 
 
 @dataclass(frozen=True)
@@ -136,43 +61,6 @@ def _bind(method: F, trigger: Http | Event | Every, options: EntryOptions) -> F:
     return method
 
 
-def listed(option: str, given: object) -> tuple[Any, ...]:
-    """The members of an option that takes several.
-
-    Raises:
-        DefinitionError: ``given`` is one thing, or one string, whose letters nobody means.
-    """
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        raise DefinitionError(f"{option} takes a list, not {given!r}")
-    return tuple(given)
-
-
-def require_policy(given: object) -> None:
-    """Check that it is a policy, told by its method: ``Policy`` itself lies above this module.
-
-    Raises:
-        DefinitionError: It is a class, or a bare value such as ``retry=3``.
-    """
-    if isinstance(given, type) or not callable(getattr(given, "check", None)):
-        raise DefinitionError(f"{given!r} is no policy; a policy is an object such as Retry(attempts=3)")
-
-
-_NAMED_POLICIES = ("auth", "retry", "breaker", "deadline")
-_SEVERAL = ("errors", "sensitive", "policies", "stages")
-
-
-def _options(decorator: str, /, **given: Any) -> EntryOptions:
-    """The options of a decorator, those that are policies by name gathered in ``policies``."""
-    known = [*_NAMED_POLICIES, *(option.name for option in fields(EntryOptions))]
-    for name in given:
-        if name not in known:
-            raise DefinitionError(f"{decorator}: there is no option {name!r}{nearest(name, known)}")
-    named = [given.pop(name, None) for name in _NAMED_POLICIES]
-    several: dict[str, Any] = {name: listed(name, given.pop(name, ())) for name in _SEVERAL}
-    several["policies"] += tuple(policy for policy in named if policy is not None)
-    return EntryOptions(**several, **given)
-
-
 @overload
 def entry(method: F, /) -> F: ...
 
@@ -208,8 +96,8 @@ def entry(verb: Any = None, path: str | None = None, /, **options: Any) -> Any:
 
     ``@entry`` alone takes verb and path from the method's name: ``get`` → ``GET /``,
     ``get_order_lines`` → ``GET /order/lines``, ``refresh`` → ``POST /refresh``. Positional parameters
-    without default become path segments (of POST, PUT and PATCH only those that fit one: a dataclass or a
-    list is a member of the body); ``@entry("GET", "/orders/{order_id}")`` says so itself.
+    without default that fit a path segment become one (a dataclass or a list is a member of the body);
+    ``@entry("GET", "/orders/{order_id}")`` says so itself.
 
     The options are those of ``EntryOptions``; ``auth``, ``retry``, ``breaker`` and ``deadline`` are
     policies by name, ``policies`` takes any others.
@@ -222,7 +110,7 @@ def entry(verb: Any = None, path: str | None = None, /, **options: Any) -> Any:
         return _bind(verb, Http(), EntryOptions())
     if verb is not None and (not isinstance(verb, str) or verb.upper() not in VERBS):
         raise DefinitionError(f"entry: the verb is {verb!r}; it must be one of {', '.join(VERBS)}")
-    collected = _options("entry", **options)
+    collected = collect_options("entry", **options)
     return lambda method: _bind(method, Http(verb and verb.upper(), path), collected)
 
 
@@ -245,7 +133,7 @@ def event(
     Events are delivered at least once, so a retry needs no further declaration. They come from
     the app's own broker: the bearer of a token is the broker's login, not the event.
     """
-    options = _options(
+    options = collect_options(
         "event",
         no_auth=True,
         idempotent=True,
@@ -269,7 +157,7 @@ def every(seconds: float, /, *, policies: Sequence[Policy] = (), blocking: bool 
     """
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
         raise DefinitionError(f"every: {seconds!r} is no interval; write @every(30), in seconds above 0")
-    options = _options("every", no_auth=True, policies=policies, blocking=blocking)
+    options = collect_options("every", no_auth=True, policies=policies, blocking=blocking)
     return lambda method: _bind(method, Every(float(seconds)), options)
 
 

@@ -1,6 +1,7 @@
 """The FastAPI server, over ASGI: the REST entries and the dispatch endpoint in both formats."""
 
 import asyncio
+from abc import abstractmethod
 from datetime import UTC, datetime
 
 import httpx
@@ -34,11 +35,11 @@ class TestFastApi(HttpDoorConformance):
 class DispatchConformance(DoorConformance):
     content_type: str
 
-    def pack(self, value):
-        raise NotImplementedError
+    @abstractmethod
+    def pack(self, value): ...
 
-    def unpack(self, data):
-        raise NotImplementedError
+    @abstractmethod
+    def unpack(self, data): ...
 
     def post(self, app, body, headers):
         reply = send(app, "POST", "/invoke", {**headers, "content-type": self.content_type}, body)

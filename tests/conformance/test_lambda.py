@@ -1,5 +1,7 @@
 """The Lambda door: every payload family of HTTP events, and direct invocation."""
 
+from abc import abstractmethod
+
 from tests.lambda_adapter import gateways
 from tests.lambda_adapter.service import Context
 from unimicro.outcome import Right
@@ -10,8 +12,8 @@ from unimicro.testing.http_conformance import HttpDoorConformance
 class LambdaHttp(HttpDoorConformance):
     shape: str
 
-    def event(self, method, target, headers, body):
-        raise NotImplementedError
+    @abstractmethod
+    def event(self, method, target, headers, body): ...
 
     def request(self, app, method, target, headers, body=b""):
         event = self.event(method, target, headers, body)

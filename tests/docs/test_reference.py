@@ -16,11 +16,12 @@ from tests.docs.pages import REFERENCE
 from unimicro import errors
 from unimicro.config import _KINDS, PREFIX, Settings
 from unimicro.errors import ServiceError
+from unimicro.options import EntryOptions
 from unimicro.outcome import CODES
 from unimicro.pipeline.stages import ORDER
 from unimicro.plugins import builtin
 from unimicro.plugins.hookspecs import UnimicroSpec
-from unimicro.service import EntryOptions, entry
+from unimicro.service import entry
 
 REFERENCE_TEXT = "".join(page.read_text() for page in REFERENCE.glob("*.md"))
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from unimicro.metadata import Metadata
 from unimicro.outcome import Failure
-from unimicro.routes.request import body_too_large, path_of
+from unimicro.routes.request import PATH_SAFE, body_too_large, path_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 LONGEST_LENGTH = 18
 """Digits of a Content-Length; Python refuses to read thousands of them."""
-
-SAFE = "/:@!$&'()*+,;=~"
 
 
 def metadata_of(scope: Scope) -> Metadata:
@@ -38,11 +36,11 @@ def raw_path(scope: Scope) -> str:
     ``raw_path`` is optional in ASGI; without it the decoded path is encoded again, and ``%2F`` is lost.
     """
     raw: bytes | None = scope.get("raw_path")
-    path = quote(scope["path"], safe=SAFE) if raw is None else path_of(raw.decode("latin-1"))
+    path = quote(scope["path"], safe=PATH_SAFE) if raw is None else path_of(raw.decode("latin-1"))
     mount = scope.get("root_path")
     if not mount:
         return path
-    root = quote(mount, safe=SAFE)
+    root = quote(mount, safe=PATH_SAFE)
     return path[len(root) :] if path == root or path.startswith(root + "/") else path
 
 

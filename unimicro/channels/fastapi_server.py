@@ -15,7 +15,7 @@ from unimicro.channels.dispatch import DispatchDoor, DispatchRequest
 from unimicro.errors import DefinitionError, require
 from unimicro.outcome import Failure
 from unimicro.routes.http import HttpDoor
-from unimicro.routes.request import HttpRequest, parse_target
+from unimicro.routes.request import parse_target
 
 require("fastapi", "fastapi", "the FastAPI server")
 
@@ -77,25 +77,11 @@ class FastApiServer(HttpDoor):
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1000})
             return
-        path = raw_path(scope)
         metadata = metadata_of(scope)
-        settings = self.app.settings
-        segments, query, problem = parse_target(
-            path,
-            scope["query_string"].decode("latin-1"),
-            base_path=settings.base_path,
-            max_fields=settings.max_fields,
-        )
-        body, unreadable = await read_body(receive, metadata, settings.max_body_bytes)
-        request = HttpRequest(
-            scope["method"].upper(),
-            path,
-            segments,
-            query,
-            metadata,
-            body,
-            problem or unreadable,
-            native=scope,
+        body, unreadable = await read_body(receive, metadata, self.app.settings.max_body_bytes)
+        query_string = scope["query_string"].decode("latin-1")
+        request = self.request(
+            scope["method"], raw_path(scope), query_string, metadata, body, unreadable, scope
         )
         answer = await self.ahandle(request)
         await send_answer(send, answer.status, answer.headers, answer.body, answer.length)

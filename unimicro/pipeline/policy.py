@@ -11,9 +11,9 @@ from unimicro.errors import ConfigurationError, DefinitionError, nearest
 
 if TYPE_CHECKING:
     from unimicro.operation import Operation
+    from unimicro.options import EntryOptions
     from unimicro.pipeline.ports import Clock
     from unimicro.pipeline.stages import Stage
-    from unimicro.service import EntryOptions
 
 T = TypeVar("T")
 

@@ -14,8 +14,8 @@ from unimicro.pipeline.stages import ORDER, Pause, Stage, Steps
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation
     from unimicro.operation import Operation
+    from unimicro.options import EntryOptions
     from unimicro.pipeline.policy import Assembly
-    from unimicro.service import EntryOptions
 
 
 @dataclass(frozen=True)

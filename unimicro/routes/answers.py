@@ -15,8 +15,8 @@ from unimicro.wire import plain_to_json
 
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation
+    from unimicro.options import Cors
     from unimicro.routes.request import HttpRequest
-    from unimicro.service import Cors
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"

@@ -13,7 +13,7 @@ from unimicro.errors import require
 from unimicro.metadata import Metadata
 from unimicro.outcome import Failure
 from unimicro.routes.http import HttpDoor
-from unimicro.routes.request import HttpRequest, body_too_large, parse_target, path_of
+from unimicro.routes.request import PATH_SAFE, body_too_large, path_of
 
 require("flask", "flask", "the Flask entry")
 
@@ -28,11 +28,7 @@ if TYPE_CHECKING:
     from werkzeug.routing import MapAdapter
 
     from unimicro.app import App
-    from unimicro.config import Settings
     from unimicro.routes.answers import HttpAnswer
-
-SAFE = "/%:@!$&'()*+,;=~"
-"""Characters that a path keeps as they are (RFC 3986 §3.3)."""
 
 
 class FlaskEntry(HttpDoor):
@@ -50,7 +46,17 @@ class FlaskEntry(HttpDoor):
 
     def answer(self, environ: WSGIEnvironment) -> Response:
         """Serve one request."""
-        return _response(self.handle(_request(environ, self.app.settings)))
+        body, unreadable = _read_body(environ, self.app.settings.max_body_bytes)
+        request = self.request(
+            environ["REQUEST_METHOD"],
+            raw_path(environ),
+            environ.get("QUERY_STRING", ""),
+            _metadata(environ),
+            body,
+            unreadable,
+            environ,
+        )
+        return _response(self.handle(request))
 
 
 class _Application(Flask):
@@ -85,24 +91,6 @@ class _Application(Flask):
         return self._entry.answer(request.environ)
 
 
-def _request(environ: WSGIEnvironment, settings: Settings) -> HttpRequest:
-    path = raw_path(environ)
-    segments, query, problem = parse_target(
-        path, environ.get("QUERY_STRING", ""), base_path=settings.base_path, max_fields=settings.max_fields
-    )
-    body, unreadable = _read_body(environ, settings.max_body_bytes)
-    return HttpRequest(
-        environ["REQUEST_METHOD"].upper(),
-        path,
-        segments,
-        query,
-        _metadata(environ),
-        body,
-        problem or unreadable,
-        native=environ,
-    )
-
-
 def raw_path(environ: WSGIEnvironment) -> str:
     """The path below the mount point, still percent-encoded.
 
@@ -116,11 +104,11 @@ def raw_path(environ: WSGIEnvironment) -> str:
         raw = path_of(target)
         if raw == path and "%" not in raw and not environ.get("SCRIPT_NAME"):
             return raw  # the usual case: nothing was encoded
-        mounted = quote(environ.get("SCRIPT_NAME", "").encode("latin-1", "replace"), safe=SAFE)
+        mounted = quote(environ.get("SCRIPT_NAME", "").encode("latin-1", "replace"), safe="%" + PATH_SAFE)
         below = raw.removeprefix(mounted)
         if _same_path(unquote_to_bytes(below.encode("latin-1", "replace")), decoded):
             return below
-    return quote(decoded, safe=SAFE.replace("%", ""))
+    return quote(decoded, safe=PATH_SAFE)
 
 
 def _same_path(one: bytes, other: bytes) -> bool:

@@ -8,11 +8,12 @@ from unimicro.frontend import FrontEnd
 from unimicro.invocation import HttpPayload, Invocation
 from unimicro.outcome import Failure, Left, Outcome
 from unimicro.routes.answers import HttpAnswer, answer_of, preflight
-from unimicro.routes.request import HttpRequest
+from unimicro.routes.request import HttpRequest, parse_target
 from unimicro.routes.table import RouteTable
 
 if TYPE_CHECKING:
     from unimicro.app import App
+    from unimicro.metadata import Metadata
 
 
 class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
@@ -25,6 +26,24 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
         self.table = RouteTable(app.operations.values())
         self._door = door or self.name
         self._gzip_min_bytes = app.settings.gzip_min_bytes
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query_string: str,
+        metadata: Metadata,
+        body: bytes,
+        unreadable: Failure | None,
+        native: Any = None,
+    ) -> HttpRequest:
+        """A request whose target is still percent-encoded; ``unreadable`` says why there is no body."""
+        settings = self.app.settings
+        segments, query, problem = parse_target(
+            path, query_string, base_path=settings.base_path, max_fields=settings.max_fields
+        )
+        problem = problem or unreadable
+        return HttpRequest(method.upper(), path, segments, query, metadata, body, problem, native=native)
 
     def decode(self, native: HttpRequest) -> Outcome[Invocation]:
         if native.problem is not None:

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+PATH_SAFE = "/:@!$&'()*+,;=~"
+"""Characters that a path keeps unescaped (RFC 3986 §3.3), beside letters, digits, ``-``, ``.`` and ``_``."""
+
+
 class HttpRequest(NamedTuple):
     """One request, not yet routed.
 

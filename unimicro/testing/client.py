@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from unimicro.metadata import Metadata
-from unimicro.routes.request import HttpRequest, body_too_large, parse_target
+from unimicro.routes.request import PATH_SAFE, HttpRequest, body_too_large
 from unimicro.wire import from_json, to_json
 
 if TYPE_CHECKING:
@@ -86,16 +86,13 @@ class HttpClient:
     ) -> HttpRequest:
         path, _, query_string = path.partition("?")
         query_string = quote(query_string, safe=printable, errors=LENIENT)
-        raw_path = quote(path, safe="/%:@!$&'()*+,;=~", errors=LENIENT)
+        raw_path = quote(path, safe="%" + PATH_SAFE, errors=LENIENT)
         if query:
             text = query if isinstance(query, str) else urlencode(query, doseq=True, errors=LENIENT)
             query_string = quote(text, safe=printable, errors=LENIENT)
-        segments, pairs, problem = parse_target(
-            raw_path, query_string, base_path=self._settings.base_path, max_fields=self._settings.max_fields
-        )
-        if len(body) > self._settings.max_body_bytes:
-            problem = body_too_large(self._settings.max_body_bytes)
-        return HttpRequest(method.upper(), raw_path, segments, pairs, Metadata(fields), body, problem)
+        limit = self._settings.max_body_bytes
+        unreadable = body_too_large(limit) if len(body) > limit else None
+        return self._door.request(method, raw_path, query_string, Metadata(fields), body, unreadable)
 
     def get(self, path: str, **options: Any) -> HttpResult:
         return self.open("GET", path, **options)
