@@ -9,6 +9,9 @@ through the door and how its answer is read::
             self.answer = answer
             return Right(...) or Left(Failure.from_problem(...))
 
+        def send_malformed(self, app):
+            ...  # a request that the door cannot parse
+
 Doors that speak HTTP inherit ``HttpDoorConformance`` instead, from ``unimicro.testing.http_conformance``.
 """
 
