@@ -25,17 +25,35 @@ if TYPE_CHECKING:
     from unimicro.outcome import Response as Response
     from unimicro.outcome import Right as Right
     from unimicro.outcome import failure_of as failure_of
+    from unimicro.pipeline.activities import Activities as Activities
+    from unimicro.pipeline.activities import activities as activities
+    from unimicro.pipeline.api_key import ApiKey as ApiKey
+    from unimicro.pipeline.authorizer import Authorizer as Authorizer
     from unimicro.pipeline.breaker import Breaker as Breaker
+    from unimicro.pipeline.budget import Budget as Budget
+    from unimicro.pipeline.bulkhead import Bulkhead as Bulkhead
+    from unimicro.pipeline.cache import Cache as Cache
     from unimicro.pipeline.clock import VirtualClock as VirtualClock
     from unimicro.pipeline.deadline import Deadline as Deadline
+    from unimicro.pipeline.events import Rejection as Rejection
+    from unimicro.pipeline.events import Retrying as Retrying
+    from unimicro.pipeline.events import Transition as Transition
+    from unimicro.pipeline.fallback import Fallback as Fallback
+    from unimicro.pipeline.hedge import Hedge as Hedge
+    from unimicro.pipeline.idempotency import Idempotency as Idempotency
+    from unimicro.pipeline.jwt import Jwt as Jwt
     from unimicro.pipeline.policy import Policy as Policy
+    from unimicro.pipeline.rate_limit import RateLimit as RateLimit
     from unimicro.pipeline.retry import Retry as Retry
+    from unimicro.pipeline.self_token import SelfToken as SelfToken
     from unimicro.pipeline.stages import Await as Await
     from unimicro.pipeline.stages import Do as Do
     from unimicro.pipeline.stages import Pause as Pause
     from unimicro.pipeline.stages import Stage as Stage
     from unimicro.pipeline.stages import Steps as Steps
+    from unimicro.pipeline.timeout import Timeout as Timeout
     from unimicro.pipeline.token import Token as Token
+    from unimicro.pipeline.userinfo import UserInfo as UserInfo
     from unimicro.plugins.hookspecs import hookimpl as hookimpl
     from unimicro.routes.json_door import JsonDoor as JsonDoor
     from unimicro.service import Service as Service
@@ -52,20 +70,30 @@ __version__ = "0.1.0"
 # Name → module. A name is imported when it is first used (PEP 562): a Lambda function that uses
 # no breaker does not load one. The block above tells type checkers the same.
 _NAMES = {
+    "Activities": "unimicro.pipeline.activities",
+    "ApiKey": "unimicro.pipeline.api_key",
     "App": "unimicro.app",
+    "Authorizer": "unimicro.pipeline.authorizer",
     "Await": "unimicro.pipeline.stages",
     "Body": "unimicro.signature",
     "Breaker": "unimicro.pipeline.breaker",
+    "Budget": "unimicro.pipeline.budget",
+    "Bulkhead": "unimicro.pipeline.bulkhead",
+    "Cache": "unimicro.pipeline.cache",
     "CallPayload": "unimicro.invocation",
     "Cors": "unimicro.options",
     "Deadline": "unimicro.pipeline.deadline",
     "Do": "unimicro.pipeline.stages",
     "Failure": "unimicro.outcome",
+    "Fallback": "unimicro.pipeline.fallback",
     "FrontEnd": "unimicro.frontend",
     "Header": "unimicro.signature",
+    "Hedge": "unimicro.pipeline.hedge",
     "HttpPayload": "unimicro.invocation",
+    "Idempotency": "unimicro.pipeline.idempotency",
     "Invocation": "unimicro.invocation",
     "JsonDoor": "unimicro.routes.json_door",
+    "Jwt": "unimicro.pipeline.jwt",
     "Left": "unimicro.outcome",
     "Metadata": "unimicro.metadata",
     "Outcome": "unimicro.outcome",
@@ -74,15 +102,23 @@ _NAMES = {
     "Policy": "unimicro.pipeline.policy",
     "Principal": "unimicro.invocation",
     "Query": "unimicro.signature",
+    "RateLimit": "unimicro.pipeline.rate_limit",
+    "Rejection": "unimicro.pipeline.events",
     "Response": "unimicro.outcome",
     "Retry": "unimicro.pipeline.retry",
+    "Retrying": "unimicro.pipeline.events",
     "Right": "unimicro.outcome",
+    "SelfToken": "unimicro.pipeline.self_token",
     "Service": "unimicro.service",
     "Stage": "unimicro.pipeline.stages",
     "Steps": "unimicro.pipeline.stages",
+    "Timeout": "unimicro.pipeline.timeout",
     "Token": "unimicro.pipeline.token",
+    "Transition": "unimicro.pipeline.events",
     "Upload": "unimicro.forms",
+    "UserInfo": "unimicro.pipeline.userinfo",
     "VirtualClock": "unimicro.pipeline.clock",
+    "activities": "unimicro.pipeline.activities",
     "current_invocation": "unimicro.invocation",
     "entry": "unimicro.service",
     "event": "unimicro.service",

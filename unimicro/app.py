@@ -6,7 +6,7 @@ from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from unimicro.assembly import checked_services, compile_operations, merged_policies
+from unimicro.assembly import StoreFinder, checked_services, compile_operations, merged_policies
 from unimicro.config import load_settings
 from unimicro.errors import ConfigurationError, nearest
 from unimicro.invocation import CallPayload, Invocation, Principal, current_invocation, new_id
@@ -16,6 +16,7 @@ from unimicro.options import listed, require_policy
 from unimicro.outcome import Failure, Left, Response, Right
 from unimicro.pipeline.clock import SystemClock
 from unimicro.pipeline.compiler import compile_async, compile_sync, stages_of, user_stage
+from unimicro.pipeline.events import Listeners
 from unimicro.pipeline.policy import Assembly
 from unimicro.plugins import builtin
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from unimicro.assembly import Sourced
     from unimicro.channels.fastapi_server import FastApiServer, Server
     from unimicro.config import Config
     from unimicro.frontend import FrontEnd
@@ -56,6 +58,9 @@ class App:
         plugins: Plugin objects, or names of installed plugins.
         policies: For every operation, below the service's and the entry's own.
         stages: Guards and flows run for every operation, before those of its service and entry.
+        listeners: Objects told of transitions, retries and rejections; see ``unimicro.pipeline.events``.
+        stores: Name to store, for policies that keep state outside of the process; beside the
+            configuration's ``[stores]``.
         stage: Deployment stage, such as ``prod``; configuration and ``UNIMICRO_STAGE`` override it.
         config: See ``unimicro.config.load_settings``.
         clock: Another source of time, for tests.
@@ -70,12 +75,14 @@ class App:
         plugins: Sequence[object] = (),
         policies: Sequence[Policy] = (),
         stages: Sequence[Any] = (),
+        listeners: Sequence[object] = (),
+        stores: Mapping[str, Any] | None = None,
         stage: str | None = None,
         config: Config = None,
         clock: Clock | None = None,
     ) -> None:
         self.settings = load_settings(stage, config)
-        self.clock: Clock = clock or SystemClock()
+        self.clock = self._clock(clock or SystemClock())
         self.services = checked_services(services)
         self._policies = listed("policies", policies)
         for policy in self._policies:
@@ -83,10 +90,19 @@ class App:
         self._user_stages = listed("stages", stages)
         self._plugins = self._load_plugins(listed("plugins", plugins)) if plugins else None
         self.operations: Mapping[str, Operation] = compile_operations(self.services, self.settings)
-        assembly = Assembly(self.clock)
-        self._stages = {
-            operation.name: self._stages_of(operation, assembly) for operation in self.operations.values()
+        self._policies_of = {
+            operation.name: merged_policies(operation, self._policies, self.settings, self._plugins)
+            for operation in self.operations.values()
         }
+        self.listeners = Listeners(listed("listeners", listeners))
+        self._assembly = Assembly(
+            self.clock,
+            self.listeners,
+            self.settings.stage,
+            StoreFinder(stores or {}, self.settings.stores),
+            builtin.fetch,
+        )
+        self._stages = {operation.name: self._stages_of(operation) for operation in self.operations.values()}
         self._sync_runners = {
             name: compile_sync(operation, self._stages[name], self.clock)
             for name, operation in self.operations.items()
@@ -104,7 +120,13 @@ class App:
 
         return Plugins(plugins, self.settings.disabled_plugins)
 
-    def _stages_of(self, operation: Operation, assembly: Assembly) -> tuple[Stage, ...]:
+    def _clock(self, clock: Clock) -> Clock:
+        if self.settings.waits:
+            return clock
+        without_waits: type[Any] = builtin.load("unimicro.pipeline.clock:WithoutWaits")
+        return without_waits(clock)  # type: ignore[no-any-return]
+
+    def _stages_of(self, operation: Operation) -> tuple[Stage, ...]:
         where, service = operation.name, operation.service
         of_service = listed(f"{type(service).__name__}.stages", service.stages)
         given = (*self._user_stages, *of_service, *operation.options.stages)
@@ -115,11 +137,20 @@ class App:
 
         if self._plugins is not None:
             self._plugins.stages(operation, register)
-        return stages_of(operation, self.policies_of(operation).values(), extra, assembly)
+        policies = [sourced.policy for sourced in self._policies_of[operation.name].values()]
+        return stages_of(operation, policies, extra, self._assembly)
 
     def policies_of(self, operation: Operation) -> dict[str, Policy]:
-        """The policies in force for ``operation``, by name; see ``merged_policies``."""
-        return merged_policies(operation, self._policies, self.settings)
+        """The policies that ``operation`` enforces, by name; see ``merged_policies``."""
+        return {
+            name: sourced.policy
+            for name, sourced in self._policies_of[operation.name].items()
+            if sourced.policy.mode == "enforce"
+        }
+
+    def sources_of(self, operation: Operation) -> Mapping[str, Sourced]:
+        """All that was said of policies for ``operation``, also those off or in shadow, with its origin."""
+        return self._policies_of[operation.name]
 
     def stages_of(self, operation: str) -> tuple[Stage, ...]:
         """The compiled pipeline of an operation, outermost first; the method lies below it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from unimicro.errors import ConfigurationError, DefinitionError, nearest
 from unimicro.operation import Operation, bindings_of, operations_of
 from unimicro.options import listed, require_policy
 from unimicro.pipeline.deadline import Deadline
-from unimicro.pipeline.policy import Policy, policy_from_config
+from unimicro.pipeline.policy import MODES, Policy, policy_from_config
 from unimicro.pipeline.token import Token
 from unimicro.plugins import builtin
 from unimicro.service import Service
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from unimicro.config import Settings
+    from unimicro.pipeline.policy import Mode
+    from unimicro.plugins.manager import Plugins
 
 
 def checked_services(services: Sequence[Any]) -> tuple[Service, ...]:
@@ -63,59 +66,157 @@ def compile_operations(services: Sequence[Service], settings: Settings) -> dict[
     return operations
 
 
-def merged_policies(
-    operation: Operation, app_policies: Sequence[Policy], settings: Settings
-) -> dict[str, Policy]:
-    """The policies in force: defaults ← app ← service ← entry ← configuration, by name.
+class Sourced(NamedTuple):
+    """A policy in force, and where it was said.
 
-    A policy meant for many operations (of the app, the service, ``[policies]``) leaves out those it may not
-    stand on, such as a retry those that must not be repeated; on the entry itself it is refused.
-    ``no_auth=True`` leaves out all authorizers but one that the configuration gives to this very entry.
+    Attributes:
+        policy: Enforced, in shadow, or off.
+        origin: ``default``, ``app``, ``service``, ``entry``, ``plugin x``, or a table of the configuration.
+    """
+
+    policy: Policy
+    origin: str
+
+
+def merged_policies(
+    operation: Operation,
+    app_policies: Sequence[Policy],
+    settings: Settings,
+    plugins: Plugins | None = None,
+) -> dict[str, Sourced]:
+    """What was said last of each policy: defaults ← app ← service ← entry ← configuration ← plugins.
+
+    A policy meant for many operations (of the app, the service, ``[policies]``, a plugin) leaves out those it
+    may not stand on, such as a retry those that must not be repeated; on the entry itself it is refused.
+    ``no_auth=True`` leaves out all authorizers but one that the configuration gives to this very entry. An
+    authorizer in shadow mode stands beside the enforced one, which it never displaces.
 
     Raises:
         ConfigurationError: The configuration names an unknown policy, or one with impossible settings.
         DefinitionError: A policy cannot stand on this entry.
     """
-    of_service = listed(f"{type(operation.service).__name__}.policies", operation.service.policies)
-    for policy in of_service:
-        require_policy(policy)
-    wide = (Deadline(), Token(), *app_policies, *of_service)
-    merged = {policy.name: policy for policy in wide if _may_stand_on(operation, policy)}
-    merged.update((policy.name, policy) for policy in operation.options.policies)
-    for name, policy in _configured(settings.policies, "policies"):
-        if policy is None or _may_stand_on(operation, policy):
-            _replace(merged, name, policy)
-    if operation.options.no_auth:
-        merged.pop("auth", None)
+    merged: dict[str, Sourced] = {}
+    for origin, policies in _wide_in_code(operation, app_policies).items():
+        _place_wide(merged, operation, policies, origin)
+    for policy in operation.options.policies:
+        _place(merged, policy, "entry")
+    kinds = builtin.POLICIES if plugins is None else builtin.POLICIES | plugins.policy_kinds()
+    _place_wide(merged, operation, _configured(merged, settings.policies, "policies", kinds), "[policies]")
+    if operation.options.no_auth and "auth" in merged:
+        del merged["auth"]
     place = f"entries.{operation.name}"
-    for name, policy in _configured(settings.entries.get(operation.name, {}), place):
-        if policy is not None:
-            _check_policy(policy, operation)
-        _replace(merged, name, policy)
+    for policy in _configured(merged, settings.entries.get(operation.name, {}), place, kinds):
+        _check_policy(policy, operation)
+        _place(merged, policy, f"[{place}]")
+    if plugins is not None:
+        for plugin, policy in plugins.policies(operation):
+            _place_wide(merged, operation, [policy], f"plugin {plugin}")
     return merged
 
 
-def _configured(table: Mapping[str, Any], place: str) -> Iterator[tuple[str, Policy | None]]:
-    """The policies of one table of the configuration; ``None`` for one that is switched off."""
+def _wide_in_code(operation: Operation, app_policies: Sequence[Policy]) -> dict[str, Sequence[Policy]]:
+    of_service = listed(f"{type(operation.service).__name__}.policies", operation.service.policies)
+    for policy in of_service:
+        require_policy(policy)
+    return {
+        "default": (Deadline(), Token()),
+        "app": app_policies,
+        "service": of_service,
+    }
+
+
+def _place_wide(
+    merged: dict[str, Sourced], operation: Operation, policies: Iterable[Policy], origin: str
+) -> None:
+    for policy in policies:
+        if _may_stand_on(operation, policy):
+            _place(merged, policy, origin)
+
+
+def _place(merged: dict[str, Sourced], policy: Policy, origin: str) -> None:
+    beside = policy.name == "auth" and policy.mode == "shadow"
+    merged["auth in shadow" if beside else policy.name] = Sourced(policy, origin)
+
+
+def _configured(
+    merged: Mapping[str, Sourced], table: Mapping[str, Any], place: str, kinds: Mapping[str, Any]
+) -> Iterator[Policy]:
+    """The policies of one table of the configuration."""
     for name, value in table.items():
-        if name not in builtin.POLICIES:
-            raise ConfigurationError(f"{place}: unknown policy {name!r}{nearest(name, builtin.POLICIES)}")
-        yield name, policy_from_config(builtin.load(builtin.POLICIES[name]), value, f"{place}.{name}")
+        if name not in kinds:
+            raise ConfigurationError(f"{place}: unknown policy {name!r}{nearest(name, kinds)}")
+        where = f"{place}.{name}"
+        kind = builtin.load(kinds[name]) if isinstance(kinds[name], str) else kinds[name]
+        if value is False or isinstance(value, str):
+            mode = "off" if value is False else value
+            present = merged[name].policy if name in merged else None
+            if value is not False or present is not None:
+                yield _in_mode(present, kind, mode, name, where)
+        else:
+            yield policy_from_config(kind, value, where)
 
 
-def _replace(merged: dict[str, Policy], name: str, policy: Policy | None) -> None:
-    if policy is None:
-        merged.pop(name, None)
-    else:
-        merged[name] = policy
+def _in_mode(present: Policy | None, kind: type[Policy], mode: str, name: str, where: str) -> Policy:
+    """The policy of that name as it stands, or its defaults, in another mode."""
+    if kind.name != name:
+        raise ConfigurationError(f"{where}: authorizers are switched with {kind.name!r}")
+    if name == "auth" and mode == "shadow":
+        raise ConfigurationError(
+            f"{where}: an authorizer in shadow protects nothing; to open the entry say auth = false, to try"
+            " another authorizer beside the one in force give it as a table with mode = 'shadow'"
+        )
+    policy = policy_from_config(kind, True, where) if present is None else present
+    if mode not in MODES:
+        raise ConfigurationError(f"{where}: the mode must be one of {', '.join(MODES)}, got {mode!r}")
+    return replace(policy, mode=cast("Mode", mode))
 
 
 def _may_stand_on(operation: Operation, policy: Policy) -> bool:
+    if policy.mode == "off":
+        return True
     try:
         policy.check(operation.options)
     except DefinitionError:
         return False
     return True
+
+
+class StoreFinder:
+    """Finds stores by name: those given to the app, the configuration's, and ``memory``.
+
+    Args:
+        given: Name to store object.
+        tables: Name to the table of the configuration's ``[stores]``.
+    """
+
+    def __init__(self, given: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:
+        self._given = given
+        self._tables = {"memory": {"kind": "memory"}, **tables}
+
+    def __call__(self, port: str, name: str) -> Any:
+        """The store.
+
+        Raises:
+            ConfigurationError: There is none of that name or kind, it lacks the port, or its settings are
+                impossible.
+        """
+        if name in self._given:
+            return self._given[name]
+        if name not in self._tables:
+            names = [*self._given, *self._tables]
+            raise ConfigurationError(f"there is no store {name!r}{nearest(name, names)}")
+        settings = dict(self._tables[name])
+        kind = settings.pop("kind", None)
+        if kind not in builtin.STORES:
+            known = ", ".join(builtin.STORES)
+            raise ConfigurationError(f"stores.{name}.kind must be one of {known}, got {kind!r}")
+        if port not in builtin.STORES[kind]:
+            able = ", ".join(kind for kind, ports in builtin.STORES.items() if port in ports)
+            raise ConfigurationError(f"stores.{name}: kind {kind!r} keeps no {port} state; {able} do")
+        try:
+            return builtin.load(builtin.STORES[kind][port])(**settings)
+        except (TypeError, ConfigurationError) as error:
+            raise ConfigurationError(f"stores.{name}: {error}") from error
 
 
 def _check_routes(operations: Iterable[Operation]) -> None:
@@ -134,6 +235,8 @@ def _check_routes(operations: Iterable[Operation]) -> None:
 
 
 def _check_policy(policy: Policy, operation: Operation) -> None:
+    if policy.mode == "off":
+        return
     try:
         policy.check(operation.options)
     except DefinitionError as error:

@@ -11,6 +11,10 @@
     [entries."orders.place"]        # one operation
     breaker = false
 
+    [stores.fleet]                  # state shared by processes
+    kind = "redis"
+    url = "redis://127.0.0.1:6379/0"
+
     [plugins]
     disabled = ["admin"]
 
@@ -49,8 +53,10 @@ class Settings:
         authorizer_response: What a REQUEST authorizer event of payload 2.0 is answered with:
             ``simple`` or ``iam``, as the gateway is configured.
         openapi: Serve ``/docs`` and ``/openapi.json``; by default in stage ``dev`` only.
+        waits: Whether retries and other policies wait at all; ``false`` is for tests.
         policies: Policy name to settings, for every operation.
         entries: Operation name to policy name to settings.
+        stores: Name to the settings of a store: its ``kind``, and what that kind takes.
         disabled_plugins: Plugins left out although asked for.
     """
 
@@ -63,8 +69,10 @@ class Settings:
     deadline_reserve: float = 0.5
     authorizer_response: str = "simple"
     openapi: bool | None = None
+    waits: bool = True
     policies: Mapping[str, Any] = field(default_factory=dict)
     entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    stores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     disabled_plugins: tuple[str, ...] = ()
 
     @property
@@ -82,6 +90,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "deadline_reserve": (int, float),
     "authorizer_response": (str,),
     "openapi": (bool,),
+    "waits": (bool,),
 }
 _ALLOWED = {"authorizer_response": ("simple", "iam")}
 _LOWEST: dict[str, float] = {
@@ -172,22 +181,22 @@ def _merge(settings: Settings, table: Mapping[str, Any], source: str) -> Setting
             changes["disabled_plugins"] = _disabled(value, source)
         elif name == "policies":
             changes[name] = {**settings.policies, **_table(value, f"{source}: policies")}
-        elif name == "entries":
-            changes[name] = _merge_entries(settings.entries, value, source)
+        elif name in {"entries", "stores"}:
+            changes[name] = _merge_tables(name, getattr(settings, name), value, source)
         elif name in _KINDS:
             changes[name] = _checked(name, value, source)
         else:
-            known = [*_KINDS, "policies", "entries", "plugins"]
+            known = [*_KINDS, "policies", "entries", "stores", "plugins"]
             raise ConfigurationError(f"{source}: unknown setting {name!r}{nearest(name, known)}")
     return replace(settings, **changes)
 
 
-def _merge_entries(
-    entries: Mapping[str, Mapping[str, Any]], value: Any, source: str
+def _merge_tables(
+    setting: str, tables: Mapping[str, Mapping[str, Any]], value: Any, source: str
 ) -> dict[str, Mapping[str, Any]]:
-    merged = dict(entries)
-    for name, policies in _table(value, f"{source}: entries").items():
-        merged[name] = {**merged.get(name, {}), **_table(policies, f"{source}: entries.{name}")}
+    merged = dict(tables)
+    for name, table in _table(value, f"{source}: {setting}").items():
+        merged[name] = {**merged.get(name, {}), **_table(table, f"{source}: {setting}.{name}")}
     return merged
 
 

@@ -82,8 +82,10 @@ class EntryOptions:
             declared_code(error)
         for policy in self.policies:
             require_policy(policy)
+            if policy.mode == "off":
+                continue
             policy.check(self)
-            if self.no_auth and policy.name == "auth":
+            if self.no_auth and policy.name == "auth" and policy.mode == "enforce":
                 raise DefinitionError("no_auth=True and an authorizer contradict each other")
 
     @property
@@ -110,10 +112,26 @@ def require_policy(given: object) -> None:
         DefinitionError: It is a class, or a bare value such as ``retry=3``.
     """
     if isinstance(given, type) or not callable(getattr(given, "check", None)):
-        raise DefinitionError(f"{given!r} is no policy; a policy is an object such as Retry(attempts=3)")
+        raise DefinitionError(
+            f"{given!r} is no policy; a policy is an object such as Retry(attempts=3), and"
+            " Retry(mode='off') switches one off"
+        )
 
 
-_NAMED_POLICIES = ("auth", "retry", "breaker", "deadline")
+_NAMED_POLICIES = (
+    "deadline",
+    "auth",
+    "activities",
+    "rate_limit",
+    "idempotency",
+    "cache",
+    "fallback",
+    "retry",
+    "hedge",
+    "timeout",
+    "breaker",
+    "bulkhead",
+)
 _SEVERAL = ("errors", "sensitive", "policies", "stages")
 
 

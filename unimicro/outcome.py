@@ -130,6 +130,7 @@ class Failure:
         errors: One ``{"name": ..., "message": ...}`` per argument that failed validation.
         retry_after: Seconds after which a retry makes sense.
         layer: The stage that refused; empty when the service itself failed.
+        policy: Which policy of that stage: the name of a circuit, ``jwt``, ``budget``.
         error_type: Class name of the declared error that this stands for.
         status: HTTP status, where it is more exact than the code's (404, 405, 413, 415).
         headers: Extra HTTP headers, such as ``Allow``.
@@ -150,6 +151,7 @@ class Failure:
         "headers",
         "layer",
         "message",
+        "policy",
         "retry_after",
         "status",
     )
@@ -163,6 +165,7 @@ class Failure:
         errors: Sequence[Mapping[str, str]] = (),
         retry_after: float | None = None,
         layer: str = "",
+        policy: str = "",
         error_type: str = "",
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
@@ -178,6 +181,7 @@ class Failure:
         self.errors = errors
         self.retry_after = _seconds(retry_after)
         self.layer = layer
+        self.policy = policy
         self.error_type = error_type
         self.status: int = status or (422 if errors else CODES[code].status)
         self.headers = headers
@@ -197,7 +201,7 @@ class Failure:
     def to_problem(self, instance: str = "", trace_id: str = "") -> dict[str, Any]:
         """The RFC 9457 problem document.
 
-        The extensions ``code``, ``layer``, ``errors``, ``details``, ``retry_after_ms`` and ``trace_id``
+        The extensions ``code``, ``layer``, ``policy``, ``errors``, ``details``, ``retry_after_ms`` and ``trace_id``
         are there where they say something.
         """
         problem: dict[str, Any] = {
@@ -210,6 +214,7 @@ class Failure:
             ("instance", instance),
             ("code", self.code),
             ("layer", self.layer),
+            ("policy", self.policy),
             ("errors", list(self.errors)),
             ("details", dict(self.details or ())),
             ("trace_id", trace_id),
@@ -235,6 +240,7 @@ class Failure:
             errors=[e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else (),
             retry_after=None if wait is None else wait / 1000,
             layer=_string(problem.get("layer")),
+            policy=_string(problem.get("policy")),
             error_type=kind.removeprefix(_TYPE_PREFIX) if kind.startswith(_TYPE_PREFIX) else "",
             status=status if type(status) is int and 400 <= status <= 599 else None,
         )

@@ -83,9 +83,17 @@ def entry(
     key: str | None = None,
     errors: Sequence[type[Exception]] = (),
     sensitive: Sequence[str] = (),
-    retry: Policy | None = None,
-    breaker: Policy | None = None,
     deadline: Policy | None = None,
+    activities: Policy | None = None,
+    rate_limit: Policy | None = None,
+    idempotency: Policy | None = None,
+    cache: Policy | None = None,
+    fallback: Policy | None = None,
+    retry: Policy | None = None,
+    hedge: Policy | None = None,
+    timeout: Policy | None = None,
+    breaker: Policy | None = None,
+    bulkhead: Policy | None = None,
     policies: Sequence[Policy] = (),
     stages: Sequence[Guard | Flow] = (),
 ) -> Callable[[F], F]: ...
@@ -99,7 +107,7 @@ def entry(verb: Any = None, path: str | None = None, /, **options: Any) -> Any:
     without default that fit a path segment become one (a dataclass or a list is a member of the body);
     ``@entry("GET", "/orders/{order_id}")`` says so itself.
 
-    The options are those of ``EntryOptions``; ``auth``, ``retry``, ``breaker`` and ``deadline`` are
+    The options are those of ``EntryOptions``; ``auth``, ``retry``, ``breaker`` and the like are
     policies by name, ``policies`` takes any others.
 
     Raises:

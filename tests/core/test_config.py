@@ -114,7 +114,7 @@ def test_an_impossible_value_in_the_environment_is_named(monkeypatch, name, valu
         ({"policies": {"deadline": {"timeuot": 1}}}, "did you mean 'timeout'?"),
         ({"policies": {"deadline": {"timeout": 0}}}, "Deadline.timeout"),
         ({"policies": {"deadline": {"timeout": "5"}}}, "Deadline.timeout"),
-        ({"policies": {"deadline": 5}}, "policies.deadline: expected true, false or a table"),
+        ({"policies": {"deadline": 5}}, "policies.deadline: expected true, false, a mode"),
         ({"entries": {"shop.get": {"breaker": {"window": 2.5}}}}, "entries.shop.get.breaker: Breaker.window"),
         ({"plugins": ["a"]}, "plugins must be a table"),
         ({"plugins": {"enabled": []}}, "only disabled"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unimicro.errors import DefinitionError
 from unimicro.outcome import Either, Outcome
 from unimicro.pipeline.bottom import async_invoke, async_perform, sync_invoke, sync_perform
+from unimicro.pipeline.policy import require_mode
 from unimicro.pipeline.stages import ORDER, Stage
 
 if TYPE_CHECKING:
@@ -30,19 +31,41 @@ def stages_of(
     operation: Operation, policies: Iterable[Policy], extra: Iterable[Stage], assembly: Assembly
 ) -> tuple[Stage, ...]:
     """The stages of ``operation`` in running order; a policy that is off leaves none."""
-    stages = [
-        Stage(
-            "arguments",
-            ORDER["arguments"],
-            operation.binder.guard,
-        ),
-        *extra,
-    ]
+    stages = [Stage("arguments", ORDER["arguments"], operation.binder.guard), *extra]
     for policy in policies:
-        stage = policy.stage(operation, assembly)
+        stage = _stage_of(policy, operation, assembly)
         if stage is not None:
             stages.append(stage)
+    if assembly.listeners.hear_rejections:
+        from unimicro.pipeline.shadow import heard
+
+        stages = [
+            stage if _is_shadow(stage) else heard(stage, operation.name, assembly.listeners)
+            for stage in stages
+        ]
     return tuple(sorted(stages, key=lambda stage: stage.order))
+
+
+def _stage_of(policy: Policy, operation: Operation, assembly: Assembly) -> Stage | None:
+    if policy.mode == "off":
+        return None
+    try:
+        require_mode(policy)
+        stage = policy.stage(operation, assembly)
+    except DefinitionError as error:
+        raise DefinitionError(f"{operation.name}: {error}") from error
+    if stage is None:
+        return None
+    stage = stage._replace(policy=policy)
+    if policy.mode == "shadow":
+        from unimicro.pipeline.shadow import shadowed
+
+        stage = shadowed(stage, operation.name, assembly.listeners)
+    return stage
+
+
+def _is_shadow(stage: Stage) -> bool:
+    return stage.policy is not None and stage.policy.mode == "shadow"
 
 
 def user_stage(function: Callable[..., Any], where: str) -> Stage:

@@ -1,11 +1,15 @@
-"""Small protocols for everything stateful that the pipeline uses."""
+"""Small protocols for everything stateful that the pipeline uses.
+
+Stores are synchronous: stages call them with ``Do``, which an async door runs in a worker thread. They may
+raise anything; the stage that asked decides what an outage means.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
 
 
@@ -29,3 +33,114 @@ class Clock(Protocol):
 
     def timeout_at(self, deadline: float) -> AbstractAsyncContextManager[Any]:
         """Cancel the task's work inside at ``deadline`` (monotonic seconds) with ``TimeoutError``."""
+
+
+class CircuitRecord(NamedTuple):
+    """What processes share of a circuit: its last transition, never counts.
+
+    Attributes:
+        state: ``closed``, ``open``, ``half_open`` or ``forced_open``.
+        version: 1 for the first record of a circuit, one more with each swap.
+        retry_at: Seconds since the epoch from when a probe is let through; 0 when closed.
+        openings: Openings without a closing between them.
+        holder: The process that probes, while ``half_open``.
+        lease_until: Seconds since the epoch until which it may.
+    """
+
+    state: str
+    version: int
+    retry_at: float = 0.0
+    openings: int = 0
+    holder: str = ""
+    lease_until: float = 0.0
+
+
+class BreakerStore(Protocol):
+    """One record per circuit, changed by compare-and-set."""
+
+    def read(self, circuit: str) -> CircuitRecord | None:
+        """The record; ``None`` if there is none."""
+
+    def swap(self, circuit: str, record: CircuitRecord) -> bool:
+        """Write ``record`` if the stored version is ``record.version - 1`` (none stored counts as 0).
+
+        Returns:
+            Whether it was written; ``False`` when another process was first.
+        """
+
+
+class IdempotencyRecord(NamedTuple):
+    """What is kept of a keyed call.
+
+    Attributes:
+        fingerprint: Digest of the arguments: the same key with another one is a mistake of the caller.
+        owner: Who claimed it; a new value for each claim (fencing).
+        expires_at: Seconds since the epoch: end of the owner's lease, and once answered of the retention.
+        answer: The stored outcome; ``None`` while the call runs.
+    """
+
+    fingerprint: str
+    owner: str
+    expires_at: float
+    answer: bytes | None = None
+
+
+class IdempotencyStore(Protocol):
+    """Keyed calls, each claimed by one owner at a time."""
+
+    def claim(self, key: str, record: IdempotencyRecord, now: float) -> IdempotencyRecord | None:
+        """Store ``record`` unless another that has not expired at ``now`` (epoch seconds) is in the way.
+
+        Returns:
+            The record in the way; ``None`` when the claim is granted.
+        """
+
+    def complete(self, key: str, record: IdempotencyRecord) -> bool:
+        """Replace the record by ``record`` if its owner is still the same.
+
+        Returns:
+            Whether it was; ``False`` when the lease had passed and another owner claimed the key.
+        """
+
+    def release(self, key: str, owner: str) -> None:
+        """Delete the record if its owner is still ``owner``: the call may be made anew."""
+
+
+class Fetched(NamedTuple):
+    """An HTTP answer.
+
+    Attributes:
+        status: Of the answer, whatever it is.
+        headers: Names in lower case.
+        body: At most the limit of the client.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Fetch(Protocol):
+    """A small HTTP exchange: key sets, tokens, user information."""
+
+    def __call__(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        timeout: float,
+    ) -> Fetched:
+        """Send a request and read the whole answer.
+
+        Args:
+            method: ``GET`` or ``POST``.
+            url: Absolute.
+            headers: Of the request.
+            body: Of the request.
+            timeout: Seconds for the whole exchange.
+
+        Raises:
+            OSError: The server could not be reached, answered too late, or too much.
+        """

@@ -11,10 +11,13 @@ are raised at the yield; the call below never raises, it answers with a ``Left``
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from unimicro.invocation import Invocation
 from unimicro.outcome import Outcome
+
+if TYPE_CHECKING:
+    from unimicro.pipeline.policy import Policy
 
 __all__ = ["Await", "Bracket", "Do", "Flow", "Guard", "Pause", "Recovery", "Runner", "Stage", "Steps"]
 
@@ -78,6 +81,7 @@ class Stage(NamedTuple):
         run: What its kind says.
         kind: Decided once, at assembly.
         inline: The same as a guard, for the sync driver, where a flow that only blocks is not needed.
+        policy: The policy that made it; ``None`` for the arguments and for stages of users and plugins.
     """
 
     name: str
@@ -85,7 +89,27 @@ class Stage(NamedTuple):
     run: Guard | Flow | Bracket | Recovery
     kind: Kind = "guard"
     inline: Guard | None = None
+    policy: Policy | None = None
 
 
-ORDER = {"deadline": 10, "auth": 20, "arguments": 30, "user": 40, "retry": 50, "breaker": 60}
-"""Retry lies outside the breaker; nothing is parsed before the caller is authorized."""
+ORDER = {
+    "deadline": 10,
+    "auth": 20,
+    "activities": 22,
+    "rate_limit": 25,
+    "arguments": 30,
+    "user": 40,
+    "idempotency": 45,
+    "cache": 46,
+    "fallback": 48,
+    "retry": 50,
+    "hedge": 52,
+    "timeout": 55,
+    "breaker": 60,
+    "bulkhead": 70,
+}
+"""Where each policy stands, outermost first.
+
+Nothing is parsed before the caller is authorized and within its rate. A stored or cached answer spares all
+below it. Retry lies outside the breaker, so a breaker sees every attempt; the timeout is that of one attempt.
+"""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unimicro.app import App
     from unimicro.frontend import FrontEnd
     from unimicro.operation import Operation
+    from unimicro.pipeline.policy import Policy
 
 PROJECT = "unimicro"
 
@@ -33,6 +34,18 @@ class RegisterStage(Protocol):
     """Add a guard or a flow to the operation's pipeline; a lower ``order`` runs first."""
 
     def __call__(self, name: str, stage: Callable[..., Any], *, order: int = 40) -> None: ...
+
+
+class RegisterPolicy(Protocol):
+    """Put a policy on the operation; it takes the place of one of the same name from anywhere else."""
+
+    def __call__(self, policy: Policy) -> None: ...
+
+
+class RegisterPolicyKind(Protocol):
+    """Let the configuration name a kind of policy: ``name`` is its key in ``[policies]``, ``[entries]``."""
+
+    def __call__(self, name: str, kind: type[Policy]) -> None: ...
 
 
 class RegisterEvent(Protocol):
@@ -55,6 +68,14 @@ class UnimicroSpec:
     @hookspec
     def unimicro_register_doors(self, register: RegisterDoor) -> None:
         """Register doors."""
+
+    @hookspec
+    def unimicro_register_policy_kinds(self, register: RegisterPolicyKind) -> None:
+        """Register kinds of policies that the configuration may name."""
+
+    @hookspec
+    def unimicro_register_policies(self, operation: Operation, register: RegisterPolicy) -> None:
+        """Register policies of ``operation``; called once per operation, after everything else was merged."""
 
     @hookspec
     def unimicro_register_stages(self, operation: Operation, register: RegisterStage) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from unimicro.errors import PluginError, nearest
+from unimicro.options import require_policy
+from unimicro.plugins.builtin import POLICIES
 from unimicro.plugins.hookspecs import PROJECT, UnimicroSpec
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from unimicro.app import App
     from unimicro.operation import Operation
+    from unimicro.pipeline.policy import Policy
 
 GROUP = "unimicro"
 
@@ -106,9 +109,41 @@ class Plugins:
 
     def call(self, hook: str, **arguments: Any) -> None:
         """Call a hook of every plugin, first registered first; ``tryfirst`` and ``trylast`` are honoured."""
-        found = getattr(self._manager.hook, hook).get_hookimpls()
-        for implementation in sorted(found, key=lambda found: (not found.tryfirst, found.trylast)):
+        for implementation in self._implementations(hook):
             self._call(implementation, **arguments)
+
+    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
+        found = getattr(self._manager.hook, hook).get_hookimpls()
+        return sorted(found, key=lambda found: (not found.tryfirst, found.trylast))
+
+    def policy_kinds(self) -> dict[str, Any]:
+        """Kinds of policies that plugins let the configuration name.
+
+        Raises:
+            PluginError: Two plugins register the same name, or one that is built in.
+        """
+        kinds: dict[str, Any] = {}
+
+        def register(name: str, kind: type[Policy]) -> None:
+            if name in kinds or name in POLICIES:
+                raise PluginError(f"there is a kind of policy {name!r} already")
+            kinds[name] = kind
+
+        self.call("unimicro_register_policy_kinds", register=register)
+        return kinds
+
+    def policies(self, operation: Operation) -> list[tuple[str, Policy]]:
+        """The policies that plugins put on ``operation``: (plugin, policy)."""
+        registered: list[tuple[str, Policy]] = []
+        for implementation in self._implementations("unimicro_register_policies"):
+            plugin = implementation.plugin_name
+
+            def register(policy: Policy, plugin: str = plugin) -> None:
+                require_policy(policy)
+                registered.append((plugin, policy))
+
+            self._call(implementation, operation=operation, register=register)
+        return registered
 
     def stages(self, operation: Operation, register: Callable[..., None]) -> None:
         """Let every plugin add stages to ``operation``."""
