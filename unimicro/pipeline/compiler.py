@@ -43,7 +43,8 @@ def stages_of(
             stage if _is_shadow(stage) else heard(stage, operation.name, assembly.listeners)
             for stage in stages
         ]
-    return tuple(sorted(stages, key=lambda stage: stage.order))
+    # One in shadow first: behind an enforced one of its kind it would see only what that lets pass.
+    return tuple(sorted(stages, key=lambda stage: (stage.order, not _is_shadow(stage))))
 
 
 def _stage_of(policy: Policy, operation: Operation, assembly: Assembly) -> Stage | None:
