@@ -6,6 +6,7 @@ import click
 
 import unimicro
 from unimicro_cli.call import call
+from unimicro_cli.explain import explain
 from unimicro_cli.group import CommandGroup
 from unimicro_cli.routes import routes
 from unimicro_cli.serve import serve
@@ -36,9 +37,11 @@ def main() -> None:
       unimicro serve examples.first:app
       unimicro routes examples/first.py
       unimicro call first.post value=20 --app examples.first
+      unimicro explain first.post --app examples.first
     """  # noqa: D301 - \b is a character that click reads
 
 
 main.add_command(serve)
 main.add_command(routes)
 main.add_command(call)
+main.add_command(explain)
