@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from unimicro.assembly import StoreFinder, checked_services, compile_operations, merged_policies
 from unimicro.config import load_settings
 from unimicro.errors import ConfigurationError, nearest
-from unimicro.invocation import CallPayload, Invocation, Principal, current_invocation, new_id
+from unimicro.invocation import IN_PROCESS, CallPayload, Invocation, current_invocation, new_id
 from unimicro.lifecycle import Lifecycle
 from unimicro.operation import unexpected_failure
 from unimicro.options import listed, require_policy
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from unimicro.testing.client import HttpClient
 
 __all__ = ["App"]
-
-IN_PROCESS = Principal("in-process")
-"""Code that holds the app could call the service itself: it needs no token."""
 
 
 class App:

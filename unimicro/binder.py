@@ -57,6 +57,10 @@ class Binder:
             p.name in in_path or not p.required for p in signature.parameters
         )
         self._all_optional = not any(p.required for p in signature.parameters)
+        # Nothing but the positional arguments has to be looked at when all of them are given.
+        only_positional = len(self._positional) == len(signature.parameters)
+        self._only_positional = len(self._positional) if only_positional else None
+        self._from_args = tuple((p.name, p.from_value) for p in self._positional)
         self._from_path = tuple((p.name, p.from_text) for p in self._path)
 
     def guard(self, invocation: Invocation) -> Invocation | Outcome[Any]:
@@ -161,6 +165,14 @@ class Binder:
         args, kwargs = payload
         if self._all_optional and not args and not kwargs:
             return {}
+        if len(args) == self._only_positional and not kwargs:
+            try:
+                arguments = {}
+                for (name, convert), value in zip(self._from_args, args):  # noqa: B905 - as above
+                    arguments[name] = convert(value)
+                return arguments
+            except ConversionError:
+                pass  # the long way names what is wrong
         found = _Found(self._rest)
         if args:
             self._take_positional(found, args)

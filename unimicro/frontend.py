@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from unimicro.invocation import NO_ARGUMENTS, CallPayload, HttpPayload, Invocation, new_id
 from unimicro.metadata import Metadata, parse_idempotency_key, parse_traceparent
 from unimicro.operation import unexpected_failure
-from unimicro.outcome import Failure, Left, Outcome, Response, Right, failure_of
+from unimicro.outcome import SUCCESS, Either, Failure, Left, Outcome, Response, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +22,8 @@ log = logging.getLogger("unimicro")
 Native = TypeVar("Native")
 Answer = TypeVar("Answer")
 Encoded = TypeVar("Encoded")
+
+_new = tuple.__new__
 
 
 class FrontEnd(ABC, Generic[Native, Answer]):
@@ -114,9 +116,9 @@ class FrontEnd(ABC, Generic[Native, Answer]):
                 )
             limit = self.app.clock.now() + int(timeout) / 1000
             deadline = limit if deadline is None else min(deadline, limit)
-        return Right(
+        return Either(
             # Half the price of the constructor: what is made for each request is made so.
-            tuple.__new__(
+            _new(
                 Invocation,
                 (
                     operation,
@@ -134,7 +136,8 @@ class FrontEnd(ABC, Generic[Native, Answer]):
                     request_id or new_id(),
                     native,
                 ),
-            )
+            ),
+            SUCCESS,
         )
 
     def call_invocation(
@@ -187,7 +190,9 @@ def read_call(body: object) -> CallPayload | Failure:
         return Failure(
             "invalid_argument", "the body must be an object with args and kwargs", layer="arguments"
         )
-    args, kwargs = body.get("args", []), body.get("kwargs", {})
+    args, kwargs = body.get("args", ()), body.get("kwargs", NO_ARGUMENTS)
+    if type(args) is list and type(kwargs) is dict and not kwargs:
+        return _new(CallPayload, (tuple(args), kwargs))
     problems = []
     if not isinstance(args, list | tuple):
         problems.append({"name": "args", "message": "expected an array"})

@@ -34,6 +34,10 @@ class Principal(NamedTuple):
     claims: Mapping[str, Any] = {}
 
 
+IN_PROCESS = Principal("in-process")
+"""Code that holds the app could call the service itself: it is trusted, by identity, without a token."""
+
+
 class HttpPayload(NamedTuple):
     """Arguments as an HTTP request carries them, not yet parsed."""
 

@@ -35,6 +35,14 @@ class Metadata(Mapping[str, str]):
             else:
                 self.fields[name] = value
 
+    @classmethod
+    def of_lower_case(cls, fields: dict[str, str]) -> Metadata:
+        """Of names in lower case, each given once; ``fields`` is kept, not copied."""
+        metadata = cls.__new__(cls)
+        metadata.fields = fields
+        metadata._repeated = _NONE  # noqa: SLF001 - its own
+        return metadata
+
     def _repeat(self, name: str, value: str) -> None:
         self._repeated[name] = (*self.getall(name), value)
         self.fields[name] = ("; " if name == "cookie" else ", ").join(self._repeated[name])
@@ -78,6 +86,9 @@ class Metadata(Mapping[str, str]):
     def __repr__(self) -> str:
         # Values may be credentials: names only.
         return f"Metadata({', '.join(self.fields)})"
+
+
+_NONE: dict[str, tuple[str, ...]] = {}
 
 
 def _are_lower_case(names: Iterable[str]) -> bool:

@@ -110,6 +110,18 @@ _CODE_OF_STATUS = {
     504: "deadline_exceeded",
 }
 
+CODE_OF_REPLY = {
+    400: "internal",
+    401: "unauthenticated",
+    403: "permission_denied",
+    404: "unimplemented",
+    429: "unavailable",
+    502: "unavailable",
+    503: "unavailable",
+    504: "unavailable",
+}
+"""For a client: what a reply without a code of ours says by its HTTP status; any other is ``unknown``."""
+
 
 class Response(NamedTuple):
     """A result with its HTTP status and headers. Doors other than HTTP carry the body alone."""
@@ -277,6 +289,9 @@ def _seconds(value: object) -> float | None:
 def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
 
+
+SUCCESS = (None, True)
+"""The ``monoid`` of every ``Right``."""
 
 T = TypeVar("T")
 Outcome = Either[Failure, T]

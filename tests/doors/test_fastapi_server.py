@@ -4,12 +4,12 @@ import asyncio
 import enum
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import pytest
 
-from unimicro import App, Header, Query, Service, Upload, entry
+from unimicro import App, Header, Invocation, Query, Service, Upload, entry
 from unimicro.errors import DefinitionError
 from unimicro.wire import from_json
 
@@ -255,6 +255,36 @@ def test_the_dispatch_endpoint_is_found_by_a_target_in_absolute_form():
     scope = request_for(b"http://example.com/invoke", headers=[(b"content-type", b"application/json")])
     status, body = answered(App(Counter(), config={}), scope, b'{"method":"a:counter:count"}')
     assert (status, from_json(body)["result"]) == (200, 0)
+
+
+def test_a_path_that_only_ends_like_it_is_not_the_dispatch_endpoint():
+    scope = request_for(b"/count/invoke", headers=[(b"content-type", b"application/json")])
+    assert answered(App(Counter(), config={}), scope, b'{"method":"a:counter:count"}')[0] == 404
+    del scope["raw_path"]  # optional in ASGI
+    assert answered(App(Counter(), config={}), scope, b'{"method":"a:counter:count"}')[0] == 404
+
+
+class Fields(Service):
+    @entry(no_auth=True)
+    def get(self, invocation: Invocation) -> list[Any]:
+        return invocation.metadata.pairs()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [(b"a", b"1"), (b"b", b"\xe4"), (b"c", b"")],
+        [(b"a", b"1\x00b"), (b"c", b"2")],
+        [(b"a", b"1\x00b\x002"), (b"c", b"3")],
+        [(b"a", b"1\x00a"), (b"b", b"2")],
+        [(b"a", b"1"), (b"a", b"2"), (b"b", b"3")],
+    ],
+)
+def test_every_field_arrives_as_it_was_sent(headers):
+    """A server should refuse a NUL (RFC 9110 §5.5); one that does not must not make fields of it."""
+    _, body = answered(App(Fields(), config={}), request_for(b"/", "GET", headers))
+    assert from_json(body) == [[name.decode(), value.decode("latin-1")] for name, value in headers]
 
 
 def test_a_verb_in_lower_case_is_the_verb():

@@ -18,6 +18,7 @@ SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
 MAX_DEPTH = 100
 """Deepest nesting of a call. Real data is shallow; deep data is an attack on recursive code."""
 
+JSON_OPENERS = b"[{"
 # Fixmap and fixarray, array 16 to map 32.
 MSGPACK_OPENERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
 
@@ -27,27 +28,31 @@ class Codec(NamedTuple):
 
     Attributes:
         content_type: Of requests and answers.
-        decode: Bytes to plain data; raises ``ValueError`` for anything else.
+        headers: Of an answer, as HTTP/1.1 and ASGI carry them.
+        decode: Bytes to plain data; raises ``ValueError`` for anything else, and for what nests too deeply.
         encode_result: Envelope around a successful result.
         encode: Plain data to bytes.
-        openers: The octets with which a list or a map begins.
     """
 
     content_type: str
+    headers: tuple[tuple[bytes, bytes], ...]
     decode: Callable[[bytes], Any]
     encode_result: Callable[[Operation, Any], bytes]
     encode: Callable[[dict[str, Any]], bytes]
-    openers: bytes
-
-    def nests_too_deeply(self, body: bytes, decoded: Any) -> bool:
-        """Whether ``decoded`` is too deep; it cannot be while its body opens too few lists and maps."""
-        opened = len(body) - len(body.translate(None, self.openers))
-        return opened > MAX_DEPTH and too_deep(decoded)
 
 
 def json_codec() -> Codec:
     """``application/json``."""
-    return Codec("application/json", from_json, _json_result, plain_to_json, b"[{")
+    content_type = "application/json"
+    return Codec(content_type, _headers(content_type), _json_decode, _json_result, plain_to_json)
+
+
+def _headers(content_type: str) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"content-type", content_type.encode()),)
+
+
+def _json_decode(body: bytes) -> Any:
+    return shallow(from_json(body), body, JSON_OPENERS)
 
 
 def _json_result(operation: Operation, value: Any) -> bytes:
@@ -64,25 +69,40 @@ def msgpack_codec() -> Codec:
         MissingExtra: The package msgpack is not installed.
     """
     msgpack = require("msgpack", "fastapi", "the msgpack codec")
-    pack, unpack = msgpack.packb, msgpack.unpackb
+    packer, unpack = msgpack.Packer, msgpack.unpackb
 
     def decode(body: bytes) -> Any:
         try:
-            return unpack(body, strict_map_key=False, timestamp=3, ext_hook=_no_extension)
+            decoded = unpack(body, strict_map_key=False, timestamp=3, ext_hook=_no_extension)
         except (ValueError, TypeError, RecursionError, OverflowError) as error:
             # Unhashable map keys are a TypeError, times out of range an OverflowError; StackError and
             # ExtraData are ValueErrors, some without a text.
             raise ValueError(f"malformed msgpack: {str(error) or type(error).__name__}") from error
+        return shallow(decoded, body, MSGPACK_OPENERS)
 
     def encode_result(_: Operation, value: Any) -> bytes:
         plain = value if type(value) in SCALARS else to_plain(value)
-        return pack({"result": plain, "exception": None})  # type: ignore[no-any-return]
+        return packer().pack({"result": plain, "exception": None})  # type: ignore[no-any-return]
 
-    return Codec("application/msgpack", decode, encode_result, pack, MSGPACK_OPENERS)
+    content_type = "application/msgpack"
+    return Codec(content_type, _headers(content_type), decode, encode_result, msgpack.packb)
 
 
 def _no_extension(code: int, _: bytes) -> Any:
     raise ValueError(f"extension type {code} is not supported")
+
+
+def shallow(decoded: Any, body: bytes, openers: bytes) -> Any:
+    """``decoded`` itself, unless it is too deep; it cannot be while ``body`` has few ``openers``.
+
+    Those are the octets with which a list or a map begins.
+
+    Raises:
+        ValueError: It is.
+    """
+    if len(body) - len(body.translate(None, openers)) > MAX_DEPTH and too_deep(decoded):
+        raise ValueError("nested too deeply")
+    return decoded
 
 
 def too_deep(value: Any, depth: int = MAX_DEPTH) -> bool:

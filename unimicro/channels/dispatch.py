@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from unimicro.channels.asgi import encoded
 from unimicro.channels.codecs import Codec, json_codec, msgpack_codec
 from unimicro.forms import malformed_body, refused_coding
 from unimicro.frontend import FrontEnd, operation_name, read_call
@@ -18,25 +19,33 @@ from unimicro.outcome import Failure, Left, Outcome
 from unimicro.routes.answers import failed_call, failure_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from unimicro.app import App
     from unimicro.invocation import Invocation
     from unimicro.metadata import Metadata
 
+# Half the price of a named tuple's constructor.
+_new = tuple.__new__
+
 
 class DispatchRequest(NamedTuple):
-    """A request to the dispatch endpoint."""
+    """A request to the dispatch endpoint; ``DispatchDoor.request`` makes them."""
 
     body: bytes
     metadata: Metadata
+    codec: Codec
+    """Of the content type, or the one to say in that it is not supported."""
     problem: Failure | None = None
-    """Why the transport could not read the request."""
+    """Why the request cannot be read."""
 
 
 class DispatchAnswer(NamedTuple):
     """Its answer."""
 
     status: int
-    headers: list[tuple[str, str]]
+    headers: Sequence[tuple[bytes, bytes]]
+    """As HTTP/1.1 and ASGI carry them."""
     body: bytes
 
 
@@ -50,50 +59,57 @@ class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
         codecs = (json_codec(), msgpack_codec())
         self._json = codecs[0]
         self._codecs = {codec.content_type: codec for codec in codecs}
+        # By what follows the component in an envelope's ``method``.
+        self._entries = {
+            name.replace(".", ":"): name
+            for name, operation in app.operations.items()
+            if operation.http is not None
+        }
+
+    def request(self, body: bytes, metadata: Metadata, problem: Failure | None = None) -> DispatchRequest:
+        """A request as its transport got it; ``problem`` is why the transport could not read it."""
+        fields = metadata.fields
+        codec = self._codecs.get(fields.get("content-type", "")) or self._codec(fields)
+        if problem is None and codec is None:
+            given = fields.get("content-type", "")
+            text = f"content type {given!r} is not supported; send {' or '.join(self._codecs)}"
+            problem = Failure("invalid_argument", text, status=415, layer="arguments")
+        if problem is None and "content-encoding" in fields:
+            problem = refused_coding(fields["content-encoding"])
+        return _new(DispatchRequest, (body, metadata, codec or self._json, problem))
+
+    def _codec(self, fields: Mapping[str, str]) -> Codec | None:
+        return self._codecs.get(fields.get("content-type", "").partition(";")[0].strip().lower())
 
     def decode(self, native: DispatchRequest) -> Outcome[Invocation]:
-        envelope = self._envelope(native)
-        payload = read_call(envelope) if not isinstance(envelope, Failure) else envelope
+        body, metadata, codec, problem = native
+        if problem is not None:
+            return Left(problem)
+        try:
+            envelope = codec.decode(body)
+        except ValueError as error:
+            return Left(malformed_body(str(error)))
+        payload = read_call(envelope)
         if isinstance(payload, Failure):
             return Left(payload)
-        operation = operation_name(envelope.get("method"))
+        method = envelope.get("method")
+        known = self._entries.get(method.partition(":")[2]) if type(method) is str else None
+        if known is not None:
+            return self.invocation(known, payload, metadata, native)
+        operation = operation_name(method)
         if operation is None:
             errors = [{"name": "method", "message": "expected 'component:service:method'"}]
             return Left(Failure("invalid_argument", "malformed call", errors=errors, layer="arguments"))
-        return self.call_invocation(operation, payload, native.metadata, native=native)
-
-    def _envelope(self, native: DispatchRequest) -> Any:
-        """The decoded body, or the failure to read it."""
-        if native.problem is not None:
-            return native.problem
-        codec = self._codec(native)
-        if codec is None:
-            given = native.metadata.get("content-type", "")
-            text = f"content type {given!r} is not supported; send {' or '.join(self._codecs)}"
-            return Failure("invalid_argument", text, status=415, layer="arguments")
-        refused = refused_coding(native.metadata.get("content-encoding", ""))
-        if refused is not None:
-            return refused
-        try:
-            envelope = codec.decode(native.body)
-        except ValueError as error:
-            return malformed_body(str(error))
-        if codec.nests_too_deeply(native.body, envelope):
-            return malformed_body("nested too deeply")
-        return envelope
-
-    def _codec(self, native: DispatchRequest) -> Codec | None:
-        given: str = native.metadata.get("content-type", "")
-        return self._codecs.get(given) or self._codecs.get(given.partition(";")[0].strip().lower())
+        return self.call_invocation(operation, payload, metadata, native=native)
 
     def encode(
         self, native: DispatchRequest, invocation: Invocation | None, outcome: Outcome[Any]
     ) -> DispatchAnswer:
-        codec = self._codec(native) or self._json
+        codec = native.codec
         body = self.result_of(invocation, outcome, codec.encode_result)
         if isinstance(body, Failure):
             return _failed(codec, body, invocation)
-        return DispatchAnswer(200, [("Content-Type", codec.content_type)], body)
+        return _new(DispatchAnswer, (200, codec.headers, body))
 
 
 def _failed(codec: Codec, failure: Failure, invocation: Invocation | None) -> DispatchAnswer:
@@ -105,5 +121,5 @@ def _failed(codec: Codec, failure: Failure, invocation: Invocation | None) -> Di
         answer["failure"].pop("details", None)
         body = codec.encode(answer)
     refused = bool(failure.layer) or invocation is None
-    headers = [("Content-Type", codec.content_type), *failure_headers(failure)]
+    headers = [*codec.headers, *encoded(failure_headers(failure))]
     return DispatchAnswer(failure.status if refused else 200, headers, body)

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from unimicro.channels.asgi import metadata_of, raw_path, read_body, send_answer
-from unimicro.channels.dispatch import DispatchDoor, DispatchRequest
+from unimicro.channels.dispatch import DispatchDoor
 from unimicro.errors import DefinitionError, require
 from unimicro.outcome import Failure
 from unimicro.routes.http import HttpDoor
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from unimicro.channels.asgi import Receive, Scope, Send
 
 INVOKE = "/invoke"
+RAW_INVOKE = INVOKE.encode()
 POST_ONLY = Failure(
     "unimplemented", "only POST is allowed here", status=405, headers={"Allow": "POST"}, layer="routing"
 )
@@ -43,6 +44,7 @@ class FastApiServer(HttpDoor):
         super().__init__(app)
         if self.table.allowed((INVOKE[1:],)):
             raise DefinitionError(f"{INVOKE} is this door's dispatch endpoint: give that entry another path")
+        self._max_body_bytes = app.settings.max_body_bytes
         self.dispatch = DispatchDoor(app)
         self.fastapi = self._fastapi()
         self.native = Server(self)
@@ -94,11 +96,13 @@ class FastApiServer(HttpDoor):
     async def invoke(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the dispatch endpoint."""
         metadata = metadata_of(scope)
-        body, problem = await read_body(receive, metadata, self.app.settings.max_body_bytes)
+        body, problem = await read_body(receive, metadata, self._max_body_bytes)
         if scope["method"] != "POST":
             problem = POST_ONLY
-        answer = await self.dispatch.ahandle(DispatchRequest(body, metadata, problem))
-        await send_answer(send, answer.status, answer.headers, answer.body, len(answer.body))
+        status, headers, body = await self.dispatch.ahandle(self.dispatch.request(body, metadata, problem))
+        headers = [*headers, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
 
 class EntryRoute(BaseRoute):
@@ -123,11 +127,17 @@ class Server:
     """
 
     def __init__(self, server: FastApiServer) -> None:
-        self._server = server
+        self._invoke = server.invoke
         self.fastapi = server.fastapi
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].endswith(INVOKE) and raw_path(scope) == INVOKE:
-            await self._server.invoke(scope, receive, send)
+        if scope["type"] == "http" and scope["path"].endswith(INVOKE) and _is_invoke(scope):
+            await self._invoke(scope, receive, send)
         else:
             await self.fastapi(scope, receive, send)
+
+
+def _is_invoke(scope: Scope) -> bool:
+    if scope.get("raw_path") == RAW_INVOKE and not scope.get("root_path"):
+        return True
+    return raw_path(scope) == INVOKE

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from unimicro.invocation import Invocation, current
 from unimicro.operation import unexpected_failure
-from unimicro.outcome import Either, Failure, Left, Outcome, Right
+from unimicro.outcome import SUCCESS, Either, Failure, Left, Outcome
 from unimicro.pipeline.deadline import expired, late
 from unimicro.pipeline.stages import Await, Do, Pause
 
@@ -141,7 +141,7 @@ def driver(  # noqa: C901 - one branch for each thing a flow may yield
 def run_method(operation: Operation, invoke: Callable[[Invocation], Any], clock: Clock) -> Runner:
     """The bottom layer: the method itself. No exception but ``BaseException`` passes it."""
     now = clock.now
-    outcome_of = operation.outcome if operation.may_respond else Right
+    outcome_of = operation.outcome if operation.may_respond else None
 
     def layer(invocation: Invocation) -> Outcome[Any]:
         deadline = invocation.deadline
@@ -149,7 +149,8 @@ def run_method(operation: Operation, invoke: Callable[[Invocation], Any], clock:
             return Left(expired("not started: "))
         token = current.set(invocation)
         try:
-            outcome = outcome_of(invoke(invocation))
+            value = invoke(invocation)
+            outcome = Either(value, SUCCESS) if outcome_of is None else outcome_of(value)
         except Exception as error:
             if deadline is not None and now() >= deadline:
                 return late(invocation, error)
