@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: serve test lint soak lock bench clean
+.PHONY: serve test servers lint soak lock bench clean
 
 # The certificates of the system, as pip does: a company's own authority is among them.
 export UV_SYSTEM_CERTS := true
@@ -24,8 +24,11 @@ serve: $(STAMP) ## Serve the example service on http://127.0.0.1:5000
 	@echo "  curl -H 'Authorization: token' --json '{\"value\":20}' http://127.0.0.1:5000/"
 	$(BIN)/unimicro serve $(APP)
 
-test: $(STAMP) lint ## Everything CI runs
+test: $(STAMP) servers lint ## Everything CI runs
 	$(BIN)/pytest -q -m "not soak"
+
+servers: $(STAMP) ## Servers that tests start, where they are missing
+	tests/servers/install.sh
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
 """Small protocols for everything stateful that the pipeline uses.
 
-Stores are synchronous: stages call them with ``Do``, which an async door runs in a worker thread. They may
-raise anything; the stage that asked decides what an outage means.
+Stores are synchronous: stages call them with ``Do``, which an async door runs in a worker thread. One with an
+attribute ``blocking = False`` never waits and is called where the stage runs. They may raise anything; the
+stage that asked decides what an outage means.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
+    import asyncio
+    import threading
     from collections.abc import Coroutine, Mapping
     from contextlib import AbstractAsyncContextManager
 
@@ -27,6 +30,12 @@ class Clock(Protocol):
 
     async def asleep(self, seconds: float) -> None:
         """Suspend the calling task."""
+
+    def wait_for(self, event: threading.Event, seconds: float) -> bool:
+        """Block the calling thread until ``event`` is set, ``seconds`` at most; whether it is."""
+
+    async def await_for(self, future: asyncio.Future[Any], seconds: float) -> bool:
+        """Suspend the calling task until ``future`` is done, ``seconds`` at most; whether it is."""
 
     async def finish_by(self, deadline: float, work: Coroutine[Any, Any, Any]) -> Any:
         """The result of ``work``, cancelled at ``deadline`` (monotonic seconds) with ``TimeoutError``."""
@@ -85,21 +94,30 @@ class IdempotencyRecord(NamedTuple):
     answer: bytes | None = None
 
 
+GRACE = 3600.0
+"""Seconds that a store keeps a record beyond its end: an answer that comes late still counts if nobody else
+claimed the key meanwhile."""
+
+
 class IdempotencyStore(Protocol):
-    """Keyed calls, each claimed by one owner at a time."""
+    """Keyed calls, each claimed by one owner at a time. Each method is atomic.
+
+    Keys are at most 255 ASCII characters without blanks. ``now`` is the app's time in epoch seconds, never
+    the store's: for how long a record is kept is told by its ``expires_at - now``, and ``GRACE``.
+    """
 
     def claim(self, key: str, record: IdempotencyRecord, now: float) -> IdempotencyRecord | None:
-        """Store ``record`` unless another that has not expired at ``now`` (epoch seconds) is in the way.
+        """Store ``record`` unless another, whose ``expires_at`` lies after ``now``, is in the way.
 
         Returns:
             The record in the way; ``None`` when the claim is granted.
         """
 
-    def complete(self, key: str, record: IdempotencyRecord) -> bool:
-        """Replace the record by ``record`` if its owner is still the same.
+    def complete(self, key: str, record: IdempotencyRecord, now: float) -> bool:
+        """Replace the stored record by ``record`` if its owner is still the same, expired or not.
 
         Returns:
-            Whether it was; ``False`` when the lease had passed and another owner claimed the key.
+            Whether it was; ``False`` when another owner claimed the key, or the record is gone.
         """
 
     def release(self, key: str, owner: str) -> None:
