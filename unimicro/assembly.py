@@ -147,6 +147,8 @@ def _configured(
             raise ConfigurationError(f"{place}: unknown policy {name!r}{nearest(name, kinds)}")
         where = f"{place}.{name}"
         kind = builtin.load(kinds[name]) if isinstance(kinds[name], str) else kinds[name]
+        if (value is False or isinstance(value, str)) and kind.name != name:
+            raise ConfigurationError(f"{where}: authorizers are switched with {kind.name!r}")
         if value is False or isinstance(value, str):
             mode = "off" if value is False else value
             present = merged[name].policy if name in merged else None
@@ -158,8 +160,6 @@ def _configured(
 
 def _in_mode(present: Policy | None, kind: type[Policy], mode: str, name: str, where: str) -> Policy:
     """The policy of that name as it stands, or its defaults, in another mode."""
-    if kind.name != name:
-        raise ConfigurationError(f"{where}: authorizers are switched with {kind.name!r}")
     if name == "auth" and mode == "shadow":
         raise ConfigurationError(
             f"{where}: an authorizer in shadow protects nothing; to open the entry say auth = false, to try"

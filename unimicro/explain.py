@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.errors import ConfigurationError, nearest
@@ -93,9 +93,7 @@ def _note(stage: Stage, origins: Mapping[int, str]) -> StageNote:
 
 
 def settings_of(policy: Policy) -> str:
-    """``Retry(attempts=5)``: a policy with what differs from its defaults, but for fields kept from ``repr``."""
-    if not is_dataclass(policy):
-        return repr(policy)
+    """``Retry(attempts=5)``: a policy with what differs from its defaults; what ``repr`` hides stays hidden."""
     shown = [
         f"{field.name}={getattr(policy, field.name)!r}"
         for field in fields(policy)
@@ -151,8 +149,6 @@ def _time_lints(
 
 
 def _settings(policy: Policy) -> dict[str, Any]:
-    if not is_dataclass(policy):
-        return {}
     return {field.name: getattr(policy, field.name) for field in fields(policy)}
 
 

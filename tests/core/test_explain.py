@@ -31,7 +31,7 @@ class Slow(Service):
         seconds, fails = self.script.pop(0) if self.script else (0.0, False)
         await self.clock.asleep(seconds)
         if fails:
-            raise Unavailable("down", retry_after=seconds)
+            raise Unavailable("down")
         return "fine"
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from unimicro.lambda_adapter.events import EventKind, LambdaCall
 from unimicro.lambda_adapter.http_events import MALFORMED
 from unimicro.outcome import Failure
-from unimicro.pipeline.token import TOKEN_BEARER, accepts_token, bearer
+from unimicro.pipeline.decision import bearer
+from unimicro.pipeline.token import TOKEN_BEARER, accepts_token
 from unimicro.routes.table import split_path
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class AuthorizerEvents(EventKind):
         self._table = http.table
         self._v1 = v1
         self._v2 = v2
-        self._services = [(service, accepts_token(service)) for service in app.services]
+        self._services = [(service, accepts_token(service, app.clock)) for service in app.services]
         self._routes = {service.name: list(self._routes_of(service)) for service in app.services}
 
     def handle(self, native: LambdaCall) -> dict[str, Any]:

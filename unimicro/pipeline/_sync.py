@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from unimicro.invocation import Invocation, current
 from unimicro.operation import unexpected_failure
 from unimicro.outcome import SUCCESS, Either, Failure, Left, Outcome
-from unimicro.pipeline.deadline import expired, late
+from unimicro.pipeline.deadline import PastDeadline, expired, late
 from unimicro.pipeline.stages import Await, Do, Pause
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from unimicro.pipeline.stages import Bracket, Flow, Guard, Recovery, Steps
 
     Runner = Callable[[Invocation], Outcome[Any]]
-    Doer = Callable[[Any], Any]
+    Doer = Callable[[Any, float | None], Any]
 
 
 def run_guards(guards: tuple[tuple[str, Guard], ...], below: Runner) -> Runner:
@@ -80,7 +80,7 @@ def run_recovery(recovery: Recovery, name: str, below: Runner, clock: Clock, per
         outcome = below(invocation)
         if outcome.monoid[1]:
             return outcome
-        return drive(recovery(invocation, outcome), invocation)
+        return drive(recovery(invocation, outcome), invocation, None)
 
     return layer
 
@@ -90,28 +90,37 @@ def run_flow(flow: Flow, name: str, below: Runner, clock: Clock, perform: Doer) 
     drive = driver(name, below, clock, perform)
 
     def layer(invocation: Invocation) -> Outcome[Any]:
-        return drive(flow(invocation), invocation)
+        return drive(flow(invocation), invocation, invocation.deadline)
 
     return layer
 
 
 def driver(  # noqa: C901 - one branch for each thing a flow may yield
     name: str, below: Runner, clock: Clock, perform: Doer
-) -> Callable[[Steps, Invocation], Outcome[Any]]:
-    """What steps through a generator and does what it yields."""
+) -> Callable[[Steps, Invocation, float | None], Outcome[Any]]:
+    """What steps through a generator and does what it yields.
 
-    def drive(steps: Steps, invocation: Invocation) -> Outcome[Any]:  # noqa: C901 - as above
+    What the generator asks for before its first call is cut off at the deadline it was given.
+    """
+
+    def drive(  # noqa: C901 - as above
+        steps: Steps, invocation: Invocation, limit: float | None
+    ) -> Outcome[Any]:
         try:
             step = next(steps)
             while True:
                 if type(step) is Invocation:
+                    # What comes after the call may have to store its outcome: it is not cut off.
+                    limit = None
                     step = steps.send(below(step))
                 elif type(step) is Pause:
                     clock.sleep(step.seconds)
                     step = next(steps)
                 elif type(step) is Do or type(step) is Await:
                     try:
-                        done = perform(step)
+                        done = perform(step, limit)
+                    except PastDeadline:
+                        return Left(expired())
                     except Exception as error:
                         step = steps.throw(error)
                     else:

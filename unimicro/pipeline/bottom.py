@@ -15,6 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from unimicro.pipeline.deadline import PastDeadline
 from unimicro.pipeline.stages import Await, Do
 
 if TYPE_CHECKING:
@@ -126,24 +127,45 @@ async def in_thread(threads: Executor, work: Callable[[], Any]) -> Any:
     return await asyncio.get_running_loop().run_in_executor(threads, copy_context().run, finite)
 
 
-def sync_perform(step: Do | Await) -> Any:
-    """Do what a flow asked for, on the sync driver."""
-    if type(step) is Do:
-        return step.function(*step.args)
-    from unimicro.pipeline.loop import run_on_loop
+def sync_perform(clock: Clock) -> Callable[[Do | Await, float | None], Any]:
+    """Does what a flow asked for, on the sync driver, where only what is awaited can be cut off."""
 
-    async def awaited() -> Any:
-        return await step.function(*step.args)
+    def perform(step: Do | Await, deadline: float | None) -> Any:
+        if type(step) is Do:
+            return step.function(*step.args)
+        from unimicro.pipeline.loop import run_on_loop
 
-    return run_on_loop(awaited())
-
-
-def async_perform(threads: Executor) -> Callable[[Do | Await], Awaitable[Any]]:
-    """Do what a flow asked for, on the async driver."""
-
-    async def perform(step: Do | Await) -> Any:
-        if type(step) is Await:
-            return await step.function(*step.args)
-        return await in_thread(threads, lambda: step.function(*step.args))
+        return run_on_loop(_by(clock, deadline, _awaiting(step)))
 
     return perform
+
+
+def async_perform(threads: Executor, clock: Clock) -> Callable[[Do | Await, float | None], Awaitable[Any]]:
+    """Does what a flow asked for, on the async driver."""
+
+    def perform(step: Do | Await, deadline: float | None) -> Awaitable[Any]:
+        if type(step) is Await:
+            return _by(clock, deadline, _awaiting(step))
+        return _by(clock, deadline, in_thread(threads, lambda: step.function(*step.args)))
+
+    return perform
+
+
+async def _awaiting(step: Do | Await) -> Any:
+    return await step.function(*step.args)
+
+
+async def _by(clock: Clock, deadline: float | None, work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of ``work``.
+
+    Raises:
+        PastDeadline: ``deadline`` (monotonic seconds) came first.
+    """
+    if deadline is None:
+        return await work
+    try:
+        return await clock.finish_by(deadline, work)
+    except TimeoutError as error:
+        if clock.now() >= deadline:
+            raise PastDeadline from error
+        raise

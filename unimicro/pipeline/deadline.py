@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unimicro.outcome import Failure, Left, Outcome
-from unimicro.pipeline.policy import Policy, require_above_zero
+from unimicro.pipeline.policy import Bound, Policy, require_above_zero
 from unimicro.pipeline.stages import ORDER, Stage
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ class Deadline(Policy):
             return invocation
 
         return Stage(self.name, ORDER["deadline"], within_deadline)
+
+    def worst_case(self, below: Bound) -> Bound:
+        return below if self.timeout is None else below._replace(seconds=min(below.seconds, self.timeout))
+
+
+class PastDeadline(Exception):
+    """What a stage waited for was cut off at the deadline of its call."""
 
 
 def expired(prefix: str = "") -> Failure:

@@ -9,10 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unimicro.invocation import Principal
-from unimicro.outcome import Failure, Left, Outcome
+from unimicro.outcome import Failure
+from unimicro.pipeline.authorizer import Authorizer
 from unimicro.pipeline.bottom import sync_perform
-from unimicro.pipeline.policy import Policy
-from unimicro.pipeline.stages import ORDER, Await, Do, Stage, Steps
+from unimicro.pipeline.decision import Deciding, Decision, Verdict, bearer, challenge
+from unimicro.pipeline.stages import Await, Do
 from unimicro.service import Service
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from unimicro.invocation import Invocation
     from unimicro.operation import Operation
     from unimicro.pipeline.policy import Assembly
+    from unimicro.pipeline.ports import Clock
 
 log = logging.getLogger("unimicro")
 
@@ -28,7 +30,7 @@ TOKEN_BEARER = Principal("token")
 
 
 @dataclass(frozen=True)
-class Token(Policy):
+class Token(Authorizer):
     """Protect an entry with ``Service.token_authorizer``. On every entry unless ``no_auth=True``.
 
     No credentials → ``unauthenticated``; credentials that the authorizer does not accept, or that it
@@ -42,63 +44,42 @@ class Token(Policy):
 
     header: str | None = None
     blocking: bool = True
-    name = "auth"
+    label = "token"
 
-    def stage(self, operation: Operation, assembly: Assembly) -> Stage:
+    def decision(self, operation: Operation, assembly: Assembly) -> Decision:
         service = operation.service
-        check = _Check(operation, (self.header or service.token_header).lower())
+        plain, steps = _checks(service, (self.header or service.token_header).lower())
         overridden = type(service).token_authorizer is not Service.token_authorizer
         if inspect.iscoroutinefunction(service.token_authorizer):
-            return Stage(self.name, ORDER["auth"], partial(check.flow, Await), "flow")
+            return Decision(None, partial(steps, Await))
         if overridden and self.blocking:
-            return Stage(self.name, ORDER["auth"], partial(check.flow, Do), "flow", check.guard)
-        return Stage(self.name, ORDER["auth"], check.guard)
+            return Decision(plain, partial(steps, Do))
+        return Decision(plain)
 
 
-class _Check:
-    """The authorizer of one operation, as a guard or as a flow."""
+def _checks(service: Service, header: str) -> tuple[Callable[..., Verdict], Callable[..., Deciding]]:
+    """The check of a token as a plain function, and as steps that ask by ``Do`` or ``Await``."""
+    authorize = _authorizer(service)
 
-    def __init__(self, operation: Operation, header: str) -> None:
-        self._operation = operation
-        self._header = header
-        self._authorize: Any = _authorizer(operation.service)
-        self._challenge = {"WWW-Authenticate": f'Bearer realm="{operation.service.name}"'}
+    def missing() -> Failure:
+        headers = challenge("Bearer", service.name)
+        return Failure("unauthenticated", f"no token in {header!r}", policy=Token.label, headers=headers)
 
-    def guard(self, invocation: Invocation) -> Invocation | Outcome[Any]:
-        if invocation.principal is not None:
-            return invocation
-        token = bearer(invocation.metadata.fields.get(self._header))
+    def plain(invocation: Invocation) -> Verdict:
+        token = bearer(invocation.metadata.fields.get(header))
         if not token:
-            return self._missing()
-        try:
-            answer = self._authorize(token)
-        except Exception as error:
-            return self._broken(error)
-        if answer is not True and not _allows(answer, invocation.stage):
-            return Left(_denied())
-        return invocation.with_principal(TOKEN_BEARER)
+            return missing()
+        answer = authorize(token)
+        return TOKEN_BEARER if answer is True or _allows(answer, invocation.stage) else _denied()
 
-    def flow(self, step: type[Await | Do], invocation: Invocation) -> Steps:
-        if invocation.principal is not None:
-            return (yield invocation)
-        token = bearer(invocation.metadata.get(self._header))
+    def steps(step: type[Await | Do], invocation: Invocation) -> Deciding:
+        token = bearer(invocation.metadata.fields.get(header))
         if not token:
-            return self._missing()
-        try:
-            answer = yield step(self._authorize, token)
-        except Exception as error:
-            return self._broken(error)
-        if not _allows(answer, invocation.stage):
-            return Left(_denied())
-        return (yield invocation.with_principal(TOKEN_BEARER))
+            return missing()
+        answer = yield step(authorize, token)
+        return TOKEN_BEARER if _allows(answer, invocation.stage) else _denied()
 
-    def _missing(self) -> Outcome[Any]:
-        text = f"no token in {self._header!r}"
-        return Left(Failure("unauthenticated", text, layer="auth", headers=self._challenge))
-
-    def _broken(self, error: Exception) -> Outcome[Any]:
-        _log_broken(self._operation.service, error)
-        return Left(_denied())
+    return plain, steps
 
 
 def _authorizer(service: Service) -> Any:
@@ -110,28 +91,25 @@ def _authorizer(service: Service) -> Any:
     return is_environment_token
 
 
-def accepts_token(service: Service) -> Callable[[str, str], bool]:
+def accepts_token(service: Service, clock: Clock) -> Callable[[str, str], bool]:
     """A check of (token, stage) for a door that authorizes without an invocation, in this thread.
 
     An empty token is not accepted; an exception in the authorizer denies and is logged.
     """
     authorize: Any = service.token_authorizer
     step = Await if inspect.iscoroutinefunction(authorize) else Do
+    perform = sync_perform(clock)
 
     def accepts(token: str, stage: str) -> bool:
         if not token:
             return False
         try:
-            return _allows(sync_perform(step(authorize, token)), stage)
+            return _allows(perform(step(authorize, token), None), stage)
         except Exception as error:
-            _log_broken(service, error)
+            log.error("the token authorizer of %s raised; denied", service.name, exc_info=error)
             return False
 
     return accepts
-
-
-def _log_broken(service: Service, error: Exception) -> None:
-    log.error("the token authorizer of %s raised; denied", service.name, exc_info=error)
 
 
 def _allows(answer: object, stage: str) -> bool:
@@ -140,13 +118,4 @@ def _allows(answer: object, stage: str) -> bool:
 
 
 def _denied() -> Failure:
-    return Failure("permission_denied", "the token is not accepted here", layer="auth")
-
-
-def bearer(value: str | None) -> str:
-    """The token of a header value: bare, or after ``Bearer`` in any case (RFC 9110 §11.1)."""
-    token = value.strip() if value else ""
-    if token[:6].lower() != "bearer":
-        return token
-    scheme, _, rest = token.partition(" ")
-    return rest.strip() if len(scheme) == 6 else token  # not "bearertoken"
+    return Failure("permission_denied", "the token is not accepted here", policy=Token.label)
