@@ -93,7 +93,7 @@ def _note(stage: Stage, origins: Mapping[int, str]) -> StageNote:
 
 
 def settings_of(policy: Policy) -> str:
-    """``Retry(attempts=5)``: a policy with what differs from its defaults; what ``repr`` hides stays hidden."""
+    """``Retry(attempts=5)``: a policy with what differs from its defaults, without what ``repr`` hides."""
     shown = [
         f"{field.name}={getattr(policy, field.name)!r}"
         for field in fields(policy)
