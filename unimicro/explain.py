@@ -119,9 +119,6 @@ def _lints(
     yield from _time_lints(operation, settings, deadline)
     if operation.http is not None and "auth" not in policies and not operation.options.no_auth:
         yield f"no authorizer is in force ({_origin(sources, 'auth')}): everyone may call it"
-    if "retry" in policies and operation.options.key and "idempotency" not in policies:
-        key = operation.options.key
-        yield f"key={key!r} allows the retry, but no idempotency policy stops a second effect"
     for name, said in sources.items():
         if said.policy.mode == "shadow":
             yield f"{name.removesuffix(' in shadow')} is in shadow ({said.origin}): it refuses nothing"

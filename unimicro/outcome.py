@@ -149,6 +149,9 @@ class Failure:
         body: The service's own answer when it returned a status of 400 or above.
         cause: The exception; never serialised, never compared.
 
+    Attributes:
+        dropped: What the call came back with after its deadline, for those who keep outcomes.
+
     Raises:
         ValueError: ``code`` is not one of ``CODES``.
     """
@@ -158,6 +161,7 @@ class Failure:
         "cause",
         "code",
         "details",
+        "dropped",
         "error_type",
         "errors",
         "headers",
@@ -199,6 +203,7 @@ class Failure:
         self.headers = headers
         self.body = body
         self.cause = cause
+        self.dropped: Outcome[Any] | None = None
 
     @property
     def retryable(self) -> Retryable:

@@ -76,6 +76,15 @@ class IdempotencyStoreLaws:
         store.complete(key, record("first", seconds=1000, answer=b"done"), NOW + 1)
         assert store.claim(key, record("second", seconds=1030), NOW + 1000) is None
 
+    def test_an_answer_outlives_the_lease_of_its_call(self, store, key):
+        store.claim(key, record("first"), NOW)
+        done = record("first", seconds=3 * GRACE, answer=b"done")
+        store.complete(key, done, NOW + 1)
+        late = NOW + 2 * GRACE
+        for other in range(3):
+            store.claim(f"{key}{other}", record("other", seconds=3 * GRACE), late)
+        assert store.claim(key, record("second", seconds=3 * GRACE), late) == done
+
     def test_a_lost_lease_cannot_be_completed(self, store, key):
         store.claim(key, record("first"), NOW)
         store.claim(key, record("second", seconds=60), NOW + 30)

@@ -26,6 +26,14 @@ def test_what_has_ended_makes_room():
         store.claim(f"a{number}", record("first", answer=b"x" * 2000), NOW + number * (GRACE + 31))
 
 
+def test_what_ended_a_little_while_ago_makes_room_in_the_end():
+    store = MemoryIdempotencyStore(max_bytes=3000)
+    store.claim("a", record("first"), NOW)
+    store.claim("b", record("first", seconds=60), NOW + 31)
+    for key in ("c", "d", "e"):
+        assert store.claim(key, record("first", seconds=9 * GRACE), NOW + 2 * GRACE) is None
+
+
 def test_a_full_store_refuses_claims_and_forgets_nothing():
     store = MemoryIdempotencyStore(max_bytes=3000)
     for key in ("a", "b", "c"):

@@ -92,6 +92,21 @@ def test_many_may_open_a_new_file_at_once(path):
         one.close()
 
 
+def test_of_many_claims_through_several_openings_one_is_granted(path):
+    """As several processes claim: they share nothing but the file."""
+    stores = [SqliteIdempotencyStore(path=path) for _ in range(8)]
+
+    def claim(number: int, key: str) -> bool:
+        return stores[number].claim(key, record(f"owner-{number}"), NOW) is None
+
+    with ThreadPoolExecutor(8) as threads:
+        for key in map(str, range(20)):
+            claims = [threads.submit(claim, number, key) for number in range(8)]
+            assert [made.result(30) for made in claims].count(True) == 1
+    for one in stores:
+        one.close()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_process_has_connections_of_its_own(store):

@@ -167,7 +167,7 @@ def run_method(operation: Operation, invoke: Callable[[Invocation], Any], clock:
         finally:
             current.reset(token)
         if deadline is not None and now() >= deadline:
-            return late(invocation)
+            return late(invocation, dropped=outcome)
         return outcome
 
     return layer

@@ -62,8 +62,10 @@ def expired(prefix: str = "") -> Failure:
     return Failure("deadline_exceeded", f"{prefix}the deadline has passed", layer="deadline")
 
 
-def late(invocation: Invocation, cause: BaseException | None = None) -> Outcome[Any]:
-    """The outcome of a call that came back after its deadline; what it brought is dropped."""
+def late(
+    invocation: Invocation, cause: BaseException | None = None, dropped: Outcome[Any] | None = None
+) -> Outcome[Any]:
+    """The outcome of a call that came back after its deadline; the caller does not get what it brought."""
     if not isinstance(cause, TimeoutError):
         log.warning(
             "%s answered after its deadline (invocation %s)",
@@ -71,4 +73,6 @@ def late(invocation: Invocation, cause: BaseException | None = None) -> Outcome[
             invocation.id,
             exc_info=cause,
         )
-    return Left(expired())
+    failure = expired()
+    failure.dropped = dropped
+    return Left(failure)

@@ -138,8 +138,9 @@ def heard(stage: Stage, operation: str, listeners: Listeners) -> Stage:
     if stage.kind == "bracket":
         return stage._replace(run=_heard_bracket(stage.run, report))  # type: ignore[arg-type]
     if stage.kind == "flow":
-        inline = None if stage.inline is None else _heard_guard(stage.inline, report)
-        return stage._replace(run=_heard_flow(stage.run, report), inline=inline)
+        inline = None if stage.inline is None else _heard_inline(stage.inline, report)
+        own = stage.name if stage.policy is not None else ""
+        return stage._replace(run=_heard_flow(stage.run, report, own), inline=inline)
     # A recovery refuses nothing: it begins when a call has failed already.
     return stage
 
@@ -161,6 +162,10 @@ def _heard_guard(guard: Any, report: Report) -> Guard:
     return heard_guard
 
 
+def _heard_inline(inline: Guard | Bracket, report: Report) -> Guard | Bracket:
+    return _heard_bracket(inline, report) if isinstance(inline, Bracket) else _heard_guard(inline, report)
+
+
 def _heard_bracket(bracket: Bracket, report: Report) -> Bracket:
     def enter(invocation: Invocation) -> Any:
         permit = bracket.enter(invocation)
@@ -171,12 +176,16 @@ def _heard_bracket(bracket: Bracket, report: Report) -> Bracket:
     return Bracket(enter, bracket.leave)
 
 
-def _heard_flow(flow: Any, report: Report) -> Flow:
+def _heard_flow(flow: Any, report: Report, own: str) -> Flow:
+    """``own`` is the layer of the stage's own failures; another's it only hands on, as a stored one."""
+
     def heard_flow(invocation: Invocation) -> Steps:
         called: list[Any] = []
         outcome = yield from _noting_calls(flow(invocation), called)
         if not called and isinstance(outcome, Either) and not outcome.monoid[1]:
-            report(invocation, failure_of(outcome))
+            failure = failure_of(outcome)
+            if not own or failure.layer == own:
+                report(invocation, failure)
         return outcome
 
     return heard_flow
