@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from unimicro.lambda_adapter.door import LambdaDoor
     from unimicro.operation import Operation
     from unimicro.outcome import Outcome
+    from unimicro.pipeline.circuit import Circuit
     from unimicro.pipeline.policy import Policy
     from unimicro.pipeline.ports import Clock
     from unimicro.pipeline.stages import Stage
@@ -152,6 +153,16 @@ class App:
     def stages_of(self, operation: str) -> tuple[Stage, ...]:
         """The compiled pipeline of an operation, outermost first; the method lies below it."""
         return self._stages[operation]
+
+    def circuit(self, name: str) -> Circuit:
+        """The circuit of that name, to be looked at or forced; see ``Circuit``.
+
+        Raises:
+            ConfigurationError: No breaker of the app has that circuit.
+        """
+        from unimicro.pipeline.breaker import find_circuit
+
+        return find_circuit(self._assembly, name)
 
     @cached_property
     def _threads(self) -> Executor:

@@ -15,13 +15,13 @@ from tests.pipeline.conftest import async_drive, sync_drive
 from unimicro import App, Breaker, Service, VirtualClock, entry
 from unimicro.errors import ServiceError
 from unimicro.outcome import CODES, Failure, Left, Right
-from unimicro.pipeline.breaker import Circuit
+from unimicro.pipeline.circuit import Circuit
 
 WORKED = Right(None)
 FAILED = Left(Failure("unavailable"))
 
 BY_CODE = {kind.code: kind for kind in ServiceError.__subclasses__() if kind.__module__ == "unimicro.errors"}
-SMALL = Breaker(window=4, minimum_calls=4, open_seconds=10)
+SMALL = Breaker(window=4, minimum_calls=4, open_seconds=10, jitter=0)
 
 
 class Wobbly(Service):
@@ -42,11 +42,11 @@ class Wobbly(Service):
     def get(self):
         return self.work()
 
-    @entry(no_auth=True, breaker=Breaker("shared", window=4, minimum_calls=4, open_seconds=10))
+    @entry(no_auth=True, breaker=Breaker("shared", window=4, minimum_calls=4, open_seconds=10, jitter=0))
     def get_one(self):
         return self.work()
 
-    @entry(no_auth=True, breaker=Breaker("shared", window=4, minimum_calls=4, open_seconds=10))
+    @entry(no_auth=True, breaker=Breaker("shared", window=4, minimum_calls=4, open_seconds=10, jitter=0))
     async def get_two(self):
         return self.work()
 
@@ -104,7 +104,8 @@ def test_a_rejection_is_unavailable_and_says_when_to_come_back(drive, app, servi
     calls(app, service, "unavailable", 4, drive)
     clock.advance(4)
     failed = failure(drive(app, "wobbly.get"))
-    assert (failed.code, failed.layer, failed.retry_after) == ("unavailable", "breaker", pytest.approx(6))
+    assert (failed.code, failed.layer, failed.policy) == ("unavailable", "breaker", "wobbly.get")
+    assert failed.retry_after == pytest.approx(6)
     answer = app.test_client().get("/")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "6")
     assert answer.json["retry_after_ms"] == 6000
@@ -117,14 +118,23 @@ def test_a_probe_that_succeeds_closes_it(drive, app, service, clock):
     assert calls(app, service, "unavailable", 1, drive) == ["unavailable"]
 
 
-def test_a_probe_that_fails_opens_it_again_for_as_long(drive, app, service, clock):
+def test_each_opening_in_a_row_doubles_the_wait_up_to_the_longest(drive, app, service, clock):
+    calls(app, service, "unavailable", 4, drive)
+    for wait in (10, 20, 40, 60, 60):
+        clock.advance(wait - 0.1)
+        assert calls(app, service, "", 1, drive) == ["breaker"]
+        clock.advance(0.1)
+        assert calls(app, service, "unavailable", 2, drive) == ["unavailable", "breaker"]
+
+
+def test_a_closing_makes_the_wait_short_again(drive, app, service, clock):
     calls(app, service, "unavailable", 4, drive)
     clock.advance(10)
-    assert calls(app, service, "unavailable", 2, drive) == ["unavailable", "breaker"]
-    clock.advance(9.9)
-    assert calls(app, service, "", 1, drive) == ["breaker"]
-    clock.advance(0.1)
-    assert calls(app, service, "", 2, drive) == ["fine", "fine"]
+    calls(app, service, "unavailable", 1, drive)
+    clock.advance(20)
+    assert calls(app, service, "", 1, drive) == ["fine"]
+    calls(app, service, "unavailable", 4, drive)
+    assert failure(drive(app, "wobbly.get")).retry_after == pytest.approx(10)
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
@@ -166,87 +176,128 @@ def test_bad_arguments_are_not_counted(drive, app, service):
 
 
 class Gate(Service):
-    """A probe that stays inside until it is let go."""
+    """Probes that stay inside until they are let go."""
 
     def __init__(self) -> None:
         super().__init__()
         self.broken = True
         self.inside = 0
-        self.entered = threading.Event()
+        self.counting = threading.Lock()
         self.go = threading.Event()
 
-    @entry(no_auth=True, breaker=Breaker("gate", window=2, minimum_calls=2, open_seconds=10))
+    @entry(no_auth=True)
     def get(self):
         if self.broken:
             raise RuntimeError("broken")
-        self.inside += 1
-        self.entered.set()
+        with self.counting:
+            self.inside += 1
         self.go.wait(10)
 
-    @entry(no_auth=True, breaker=Breaker("gate", window=2, minimum_calls=2, open_seconds=10))
+    @entry(no_auth=True)
     async def get_async(self):
         self.inside += 1
         while not self.go.is_set():  # noqa: ASYNC110 - threads set it too
             await asyncio.sleep(0)
 
-    def half_open(self, app: App, clock: VirtualClock) -> None:
+    def half_open_app(self, probes: int = 1, store: str = "") -> App:
+        """With a circuit whose wait is over."""
+        clock = VirtualClock()
+        breaker = Breaker(
+            "gate",
+            window=2,
+            minimum_calls=2,
+            open_seconds=10,
+            permitted_probes=probes,
+            max_concurrent_probes=probes,
+            store=store,
+        )
+        app = App(self, clock=clock, policies=[breaker])
         for _ in range(2):
             app.call("gate.get")
         self.broken = False
         clock.advance(10)
+        return app
 
 
-def test_of_50_threads_one_probes_and_no_lock_is_held_meanwhile(clock):
+PROBES = pytest.mark.parametrize(("probes", "store"), [(1, ""), (3, ""), (1, "memory"), (3, "memory")])
+
+
+@PROBES
+def test_of_50_threads_only_the_probes_get_in_and_no_lock_is_held_meanwhile(probes, store):
     gate = Gate()
-    app = App(gate, clock=clock)
-    gate.half_open(app, clock)
+    app = gate.half_open_app(probes, store)
     with ThreadPoolExecutor(50) as pool:
-        running = [pool.submit(app.call, "gate.get") for _ in range(50)]
-        assert gate.entered.wait(10)
-        # All others come back while the probe is inside.
-        refused = [future.result() for future in islice(as_completed(running, timeout=10), 49)]
-        gate.go.set()
+        try:
+            running = [pool.submit(app.call, "gate.get") for _ in range(50)]
+            # All others come back while the probes are inside.
+            refused = [future.result() for future in islice(as_completed(running, timeout=10), 50 - probes)]
+        finally:
+            gate.go.set()
         outcomes = [future.result(10) for future in running]
     assert {failure(outcome).layer for outcome in refused} == {"breaker"}
-    assert gate.inside == 1
-    assert sum(outcome.is_right() for outcome in outcomes) == 1
+    assert gate.inside == probes
+    assert sum(outcome.is_right() for outcome in outcomes) == probes
 
 
-def test_of_500_tasks_one_probes(clock):
+@PROBES
+def test_of_500_tasks_only_the_probes_get_in(probes, store):
     gate = Gate()
-    app = App(gate, clock=clock)
-    gate.half_open(app, clock)
+    app = gate.half_open_app(probes, store)
 
     async def storm():
         tasks = [asyncio.create_task(app.acall("gate.get_async")) for _ in range(500)]
-        while sum(task.done() for task in tasks) < 499:  # noqa: ASYNC110 - bounded from outside
+        while sum(task.done() for task in tasks) < 500 - probes:  # noqa: ASYNC110 - bounded from outside
             await asyncio.sleep(0)
         gate.go.set()
         return await asyncio.gather(*tasks)
 
     outcomes = asyncio.run(asyncio.wait_for(storm(), 20))
-    assert gate.inside == 1
-    assert sum(outcome.is_right() for outcome in outcomes) == 1
+    assert gate.inside == probes
+    assert sum(outcome.is_right() for outcome in outcomes) == probes
     assert {failure(outcome).layer for outcome in outcomes if not outcome.is_right()} == {"breaker"}
 
 
-def test_a_cancelled_probe_gives_its_permit_back(clock):
+@PROBES
+def test_a_cancelled_probe_gives_its_permit_back(probes, store):
     gate = Gate()
-    app = App(gate, clock=clock)
-    gate.half_open(app, clock)
+    app = gate.half_open_app(probes, store)
 
     async def cancel():
-        task = asyncio.create_task(app.acall("gate.get_async"))
-        while not gate.inside:  # noqa: ASYNC110 - bounded from outside
+        tasks = [asyncio.create_task(app.acall("gate.get_async")) for _ in range(probes)]
+        while gate.inside < probes:  # noqa: ASYNC110 - bounded from outside
             await asyncio.sleep(0)
         assert failure(await app.acall("gate.get_async")).layer == "breaker"
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        for task in tasks:
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
         gate.go.set()
-        return await app.acall("gate.get_async")
+        return [await app.acall("gate.get_async") for _ in range(probes)]
 
-    assert asyncio.run(asyncio.wait_for(cancel(), 10)).is_right()
+    outcomes = asyncio.run(asyncio.wait_for(cancel(), 10))
+    assert all(outcome.is_right() for outcome in outcomes)
+
+
+class Meeting(Service):
+    def __init__(self) -> None:
+        super().__init__()
+        self.barrier = threading.Barrier(5)
+
+    def meet(self):
+        self.barrier.wait(10)
+
+    @entry(no_auth=True)
+    def get(self):
+        self.meet()
+
+
+@pytest.mark.parametrize("store", ["", "memory"])
+@pytest.mark.parametrize("window", [{}, {"window_seconds": 10, "slow_call_seconds": 60}])
+def test_calls_overlap(store, window):
+    app = App(Meeting(), policies=[Breaker(store=store, **window)])
+    with ThreadPoolExecutor(5) as pool:
+        running = [pool.submit(app.call, "meeting.get") for _ in range(5)]
+        assert all(future.result(20).is_right() for future in running)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
@@ -277,7 +328,7 @@ def test_an_outcome_of_an_older_generation_is_ignored(clock):
     assert circuit.state == "closed"
     circuit.record(probe, FAILED)
     circuit.record(old, FAILED)
-    assert circuit._failures == 0
+    assert circuit.tally() == (0, 0, 0)
 
 
 def test_counts_stay_right_under_threads(clock):
@@ -289,4 +340,4 @@ def test_counts_stay_right_under_threads(clock):
 
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(many, range(20)))
-    assert (len(circuit._outcomes), circuit._failures) == (4000, 1000)
+    assert circuit.tally() == (4000, 1000, 0)

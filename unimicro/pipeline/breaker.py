@@ -1,39 +1,60 @@
-"""Circuit breaker by count: closed, open, half open."""
+"""The circuit breaker policy: its settings, and the circuits of an app."""
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, get_args
 
-from unimicro.errors import DefinitionError
-from unimicro.outcome import CODES, Failure, Outcome, failure_of
-from unimicro.pipeline.policy import Policy, require_above_zero
-from unimicro.pipeline.stages import ORDER, Bracket, Stage
+from unimicro.errors import ConfigurationError, DefinitionError, nearest
+from unimicro.pipeline.circuit import Circuit
+from unimicro.pipeline.machine import InitialState
+from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_whole
+from unimicro.pipeline.stages import ORDER, Stage
 
 if TYPE_CHECKING:
-    from unimicro.invocation import Invocation
-    from unimicro.operation import Operation
-    from unimicro.pipeline.policy import Assembly
-    from unimicro.pipeline.ports import Clock
+    from collections.abc import Callable
 
-State = Literal["closed", "open", "half_open"]
+    from unimicro.operation import Operation
+    from unimicro.outcome import Counts, Failure
+    from unimicro.pipeline.policy import Assembly
+    from unimicro.pipeline.ports import BreakerStore
+
+__all__ = ["Breaker", "find_circuit"]
 
 
 @dataclass(frozen=True)
 class Breaker(Policy):
-    """Refuse calls while most of the recent ones failed.
+    """Refuse calls while most of the recent ones failed or were slow.
 
-    Opens when, of the last ``window`` outcomes, at least ``minimum_calls`` are known and a share of
-    ``failure_rate`` failed (see ``CODES`` for what counts); after ``open_seconds`` one call probes.
+    Opens when at least ``minimum_calls`` of the window are known and a share of ``failure_rate`` of them
+    failed (see ``CODES`` for what counts) or a share of ``slow_call_rate`` was slow. The wait then is
+    ``open_seconds``, doubled with each opening in a row up to ``open_seconds_max`` and shortened by jitter;
+    after it calls probe, and their rates close or open it.
 
     Args:
         circuit: Entries that name the same circuit share its state; the operation's own if empty.
         failure_rate: Above 0, at most 1.
-        window: Outcomes remembered.
+        window: Outcomes remembered, unless ``window_seconds`` is set.
         minimum_calls: Outcomes needed before it may open.
-        open_seconds: Seconds before the probe.
+        open_seconds: Longest first wait, in seconds.
+        window_seconds: Whole seconds remembered, instead of a number of outcomes.
+        slow_call_seconds: A call that takes as long or longer is slow; ``None``: none is.
+        slow_call_rate: Above 0, at most 1.
+        open_seconds_max: Seconds; no wait is longer.
+        jitter: From 0 to below 1: a wait is drawn from its last such share.
+        permitted_probes: Probes that decide.
+        max_concurrent_probes: Probes at a time.
+        half_open_timeout: Seconds after which probes that did not come back count as failed.
+        initial: ``closed``, or ``disabled``, ``metrics_only``, ``forced_open``: see ``Machine``.
+        counts: Instead of the table: from a failure to ``success``, ``failure`` or ``neutral``.
+        store: Name of a store or a ``BreakerStore``, to share transitions with other processes; empty for
+            none.
+        refresh: Seconds between readings of the store.
+        store_timeout: Most seconds that a call waits for the store.
+
+    Raises:
+        DefinitionError: A setting is impossible.
     """
 
     circuit: str = ""
@@ -41,100 +62,114 @@ class Breaker(Policy):
     window: int = 20
     minimum_calls: int = 10
     open_seconds: float = 5.0
+    window_seconds: int | None = None
+    slow_call_seconds: float | None = None
+    slow_call_rate: float = 0.5
+    open_seconds_max: float = 60.0
+    jitter: float = 0.2
+    permitted_probes: int = 1
+    max_concurrent_probes: int = 1
+    half_open_timeout: float = 30.0
+    initial: InitialState = "closed"
+    counts: Callable[[Failure], Counts] | None = None
+    store: BreakerStore | str = ""
+    refresh: float = 0.5
+    store_timeout: float = 1.0
     name = "breaker"
 
     def __post_init__(self) -> None:
-        require_above_zero(
+        self._check_numbers()
+        for setting in ("failure_rate", "slow_call_rate"):
+            if getattr(self, setting) > 1:
+                raise DefinitionError(f"Breaker.{setting} must be at most 1, got {getattr(self, setting)!r}")
+        if not isinstance(self.jitter, int | float) or not 0 <= self.jitter < 1:
+            raise DefinitionError(f"Breaker.jitter must be from 0 to below 1, got {self.jitter!r}")
+        if self.window_seconds is None and self.minimum_calls > self.window:
+            raise DefinitionError("Breaker.minimum_calls is above window: it could never open")
+        if self.open_seconds_max < self.open_seconds:
+            raise DefinitionError(
+                f"Breaker.open_seconds_max ({self.open_seconds_max!r}) is below open_seconds"
+                f" ({self.open_seconds!r})"
+            )
+        if self.max_concurrent_probes > self.permitted_probes:
+            raise DefinitionError("Breaker.max_concurrent_probes is above permitted_probes")
+        self._check_choices()
+
+    def _check_numbers(self) -> None:
+        require_whole(
             self,
-            failure_rate=self.failure_rate,
             window=self.window,
             minimum_calls=self.minimum_calls,
-            open_seconds=self.open_seconds,
+            permitted_probes=self.permitted_probes,
+            max_concurrent_probes=self.max_concurrent_probes,
         )
-        if not isinstance(self.window, int):
-            raise DefinitionError(f"Breaker.window must be a whole number, got {self.window!r}")
-        if self.failure_rate > 1:
-            raise DefinitionError(f"Breaker.failure_rate must be at most 1, got {self.failure_rate!r}")
-        if self.minimum_calls > self.window:
-            raise DefinitionError("Breaker.minimum_calls is above window: it could never open")
+        if self.window_seconds is not None:
+            require_whole(self, window_seconds=self.window_seconds)
+        amounts = {
+            "failure_rate": self.failure_rate,
+            "slow_call_rate": self.slow_call_rate,
+            "open_seconds": self.open_seconds,
+            "open_seconds_max": self.open_seconds_max,
+            "half_open_timeout": self.half_open_timeout,
+            "refresh": self.refresh,
+            "store_timeout": self.store_timeout,
+        }
+        if self.slow_call_seconds is not None:
+            amounts["slow_call_seconds"] = self.slow_call_seconds
+        require_above_zero(self, **amounts)
+        for setting, value in amounts.items():
+            if math.isinf(value):
+                raise DefinitionError(f"Breaker.{setting} must be finite")
+
+    def _check_choices(self) -> None:
+        if self.initial not in get_args(InitialState):
+            known = ", ".join(get_args(InitialState))
+            raise DefinitionError(f"Breaker.initial must be one of {known}, got {self.initial!r}")
+        if self.initial != "closed" and self.store:
+            raise DefinitionError(
+                f"Breaker.initial={self.initial!r} shares nothing with other processes: leave out the store"
+            )
+        if self.counts is not None and not callable(self.counts):
+            raise DefinitionError(f"Breaker.counts must be a function of a failure, got {self.counts!r}")
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         name = self.circuit or operation.name
-        circuit = assembly.shared("circuit", name, lambda: Circuit(name, self, assembly.clock))
-        if circuit.settings != self:
+        settings = replace(self, circuit=name)
+        circuit = _circuits(assembly).get(name)
+        if circuit is None:
+            circuit = Circuit(name, settings, assembly.clock, assembly.listeners)
+            _circuits(assembly)[name] = circuit
+        elif circuit.settings != settings:
             raise DefinitionError(f"{operation.name}: circuit {name!r} has other settings elsewhere")
-        return Stage(self.name, ORDER["breaker"], Bracket(circuit.admit, circuit.record), "bracket")
+        # In shadow mode a circuit is its process's own: what it decides must not reach those who enforce.
+        if not self.store or self.mode == "shadow":
+            return Stage(self.name, ORDER["breaker"], circuit.bracket, "bracket")
+        from unimicro.pipeline.fleet import Fleet
+
+        store = assembly.store("breaker", self.store, f"Breaker.store of {operation.name}")
+        fleet = assembly.shared("fleet", name, lambda: Fleet(circuit, store, assembly.clock))
+        return Stage(self.name, ORDER["breaker"], fleet.flow, "flow")
+
+    def worst_case(self, below: Bound) -> Bound:
+        if not self.store:
+            return below
+        from unimicro.pipeline.fleet import MOST_STORE_CALLS
+
+        return Bound(below.seconds + MOST_STORE_CALLS * self.store_timeout, below.attempts)
 
 
-class Circuit:
-    """State of one breaker. The lock guards the bookkeeping only, never the call."""
+def _circuits(assembly: Assembly) -> dict[str, Circuit]:
+    """All circuits of an app."""
+    return assembly.shared("circuits", "", dict)
 
-    def __init__(self, name: str, settings: Breaker, clock: Clock) -> None:
-        self.name = name
-        self.state: State = "closed"
-        self.settings = settings
-        self._clock = clock
-        self._outcomes: deque[bool] = deque(maxlen=settings.window)
-        self._failures = 0
-        self._generation = 0
-        self._opened_at = 0.0
-        self._probing = False
-        self._lock = Lock()
 
-    def admit(self, _: Invocation | None = None) -> int | Failure:
-        """The generation of an admitted call; an outcome of an older one is ignored."""
-        # Generation first: read the other way round, a state that changes between would admit for the next.
-        generation = self._generation
-        if self.state == "closed":
-            return generation
-        with self._lock:
-            if self.state == "open" and self.retry_after() <= 0:
-                self._become("half_open")
-            if self.state == "open" or (self.state == "half_open" and self._probing):
-                return self._rejection()
-            self._probing = self.state == "half_open"
-            return self._generation
+def find_circuit(assembly: Assembly, name: str) -> Circuit:
+    """The circuit of that name: as ``Breaker.circuit`` says, or that of the operation.
 
-    def _rejection(self) -> Failure:
-        wait = self.retry_after()
-        return Failure("unavailable", f"circuit {self.name!r} is open", retry_after=wait, layer="breaker")
-
-    def retry_after(self) -> float:
-        """Seconds until a probe is let through."""
-        return max(0.0, self._opened_at + self.settings.open_seconds - self._clock.now())
-
-    def record(self, generation: int, outcome: Outcome[Any] | None) -> None:
-        """Take note of how an admitted call ended; ``None`` when it was cut off."""
-        if outcome is not None and outcome.monoid[1]:
-            if self.state == "closed" and not self._failures and generation == self._generation:
-                # No lock: append is atomic, and a success that comes too late changes no decision.
-                self._outcomes.append(False)
-                return
-            counted = "success"
-        else:
-            counted = "neutral" if outcome is None else CODES[failure_of(outcome).code].breaker
-        with self._lock:
-            if generation != self._generation:
-                return
-            if self.state == "half_open":
-                self._probing = False
-                if counted != "neutral":
-                    self._become("closed" if counted == "success" else "open")
-            elif self.state == "closed" and counted != "neutral":
-                self._count(counted == "failure")
-
-    def _count(self, failed: bool) -> None:
-        self._outcomes.append(failed)
-        self._failures = self._outcomes.count(True)
-        known = len(self._outcomes)
-        if known >= self.settings.minimum_calls and self._failures >= self.settings.failure_rate * known:
-            self._become("open")
-
-    def _become(self, state: State) -> None:
-        self.state = state
-        self._generation += 1
-        self._outcomes.clear()
-        self._failures = 0
-        self._probing = False
-        if state == "open":
-            self._opened_at = self._clock.now()
+    Raises:
+        ConfigurationError: There is none; the text suggests the nearest.
+    """
+    circuits = _circuits(assembly)
+    if name not in circuits:
+        raise ConfigurationError(f"there is no circuit {name!r}{nearest(name, circuits)}")
+    return circuits[name]

@@ -68,7 +68,7 @@ class BreakerStore(Protocol):
     """One record per circuit, changed by compare-and-set."""
 
     def read(self, circuit: str) -> CircuitRecord | None:
-        """The record; ``None`` if there is none."""
+        """The record; ``None`` if there is none. The last one written: an older one counts as a new one."""
 
     def swap(self, circuit: str, record: CircuitRecord) -> bool:
         """Write ``record`` if the stored version is ``record.version - 1`` (none stored counts as 0).

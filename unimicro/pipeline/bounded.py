@@ -1,0 +1,53 @@
+"""Calls that come back in time, whatever they wait for."""
+
+from __future__ import annotations
+
+from threading import Thread
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Bounded"]
+
+
+class Bounded:
+    """Makes calls in a thread that is waited for no longer than so many seconds, of real time.
+
+    One call at a time: none is begun while an earlier one hangs, so that there is one thread at most.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._thread: Thread | None = None
+
+    def __call__(self, function: Callable[..., Any], *args: Any) -> Any:
+        """What ``function(*args)`` returns or raises.
+
+        Raises:
+            TimeoutError: It, or an earlier call, has not come back in time.
+        """
+        ends = monotonic() + self._seconds
+        self._join(ends)
+        returned: list[Any] = []
+        raised: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                returned.append(function(*args))
+            except BaseException as error:
+                raised.append(error)
+
+        self._thread = Thread(target=run, name="unimicro-store", daemon=True)
+        self._thread.start()
+        self._join(ends)
+        if raised:
+            raise raised[0]
+        return returned[0]
+
+    def _join(self, ends: float) -> None:
+        if self._thread is not None:
+            self._thread.join(max(0.0, ends - monotonic()))
+            if self._thread.is_alive():
+                raise TimeoutError(f"no answer within {self._seconds} s")
