@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from unimicro.errors import unwrap as unwrap
     from unimicro.forms import Upload as Upload
     from unimicro.frontend import FrontEnd as FrontEnd
+    from unimicro.functional.attempt import Try as Try
+    from unimicro.functional.circuits import circuit as circuit
+    from unimicro.functional.steps import lift as lift
     from unimicro.invocation import CallPayload as CallPayload
     from unimicro.invocation import HttpPayload as HttpPayload
     from unimicro.invocation import Invocation as Invocation
@@ -115,16 +118,19 @@ _NAMES = {
     "Timeout": "unimicro.pipeline.timeout",
     "Token": "unimicro.pipeline.token",
     "Transition": "unimicro.pipeline.events",
+    "Try": "unimicro.functional.attempt",
     "Upload": "unimicro.forms",
     "UserInfo": "unimicro.pipeline.userinfo",
     "VirtualClock": "unimicro.pipeline.clock",
     "activities": "unimicro.pipeline.activities",
+    "circuit": "unimicro.functional.circuits",
     "current_invocation": "unimicro.invocation",
     "entry": "unimicro.service",
     "event": "unimicro.service",
     "every": "unimicro.service",
     "failure_of": "unimicro.outcome",
     "hookimpl": "unimicro.plugins.hookspecs",
+    "lift": "unimicro.functional.steps",
     "unwrap": "unimicro.errors",
 }
 

@@ -7,25 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from unimicro.errors import require
-from unimicro.outcome import Failure, Left, Outcome, Right
+from unimicro.outcome import CODE_OF_REPLY, Failure, Left, Outcome, Right
 from unimicro.wire import from_json, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import httpx
-
-# A reply that carries no code of ours says this much.
-_CODE_OF_STATUS = {
-    400: "internal",
-    401: "unauthenticated",
-    403: "permission_denied",
-    404: "unimplemented",
-    429: "unavailable",
-    502: "unavailable",
-    503: "unavailable",
-    504: "unavailable",
-}
 
 
 class Unreachable(click.ClickException):
@@ -104,5 +92,5 @@ def _outcome(reply: httpx.Response, address: str) -> Outcome[Any]:
 
 
 def _by_status(status: int, address: str) -> Failure:
-    code = _CODE_OF_STATUS.get(status, "unknown")
+    code = CODE_OF_REPLY.get(status, "unknown")
     return Failure(code, f"{address} answered HTTP {status}, which is no answer to a call")

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.pipeline.asking import async_ask, sync_ask
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tests.pipeline.issuer import Issuer
 
 
 def sync_drive(app: Any, operation: str, *args: Any, **kwargs: Any) -> Any:
@@ -26,3 +30,18 @@ def async_drive(app: Any, operation: str, *args: Any, **kwargs: Any) -> Any:
 def drive(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """``drive(app, operation, *args, **kwargs)`` → outcome."""
     return request.param
+
+
+@pytest.fixture(params=[sync_ask, async_ask], ids=["sync", "async"])
+def ask(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """``ask(app, **headers)`` → the answer to ``GET /``."""
+    return request.param
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    """A server on loopback that issues tokens."""
+    from tests.pipeline.issuer import issuer_on_loopback
+
+    with issuer_on_loopback() as issuer:
+        yield issuer

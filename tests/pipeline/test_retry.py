@@ -24,8 +24,9 @@ from unimicro import (
     current_invocation,
     entry,
 )
-from unimicro.errors import ServiceError
+from unimicro.errors import DefinitionError, ServiceError
 from unimicro.outcome import CODES
+from unimicro.pipeline.policy import Bound
 
 BY_CODE = {kind.code: kind for kind in ServiceError.__subclasses__() if kind.__module__ == "unimicro.errors"}
 
@@ -44,7 +45,8 @@ class Failing(Service):
                 raise self.failures.pop(0)
             return self.calls
 
-        decorated = entry(no_auth=True, safe=True, retry=retry or Retry(), **options)(get)
+        options = {"no_auth": True, "safe": True, "retry": retry or Retry(), **options}
+        decorated = entry(**options)(get)
         self.__class__ = type("Failing", (Failing,), {"get": decorated})
 
 
@@ -189,3 +191,165 @@ def test_guards_outside_the_retry_run_once(drive):
     service = Failing(busy(), busy(), stages=[guard])
     assert run(service, drive)[0].value == 3
     assert asked == [1]
+
+
+def test_max_retries_is_attempts_without_the_first_call(drive):
+    service = Failing(*[busy() for _ in range(9)], retry=Retry(max_retries=4))
+    run(service, drive)
+    assert service.calls == 5
+
+
+def test_no_retries_are_no_retry_and_need_no_declaration(drive):
+    service = Failing(*[busy() for _ in range(9)], retry=Retry(max_retries=0), safe=False)
+    app = App(service, clock=VirtualClock())
+    drive(app, "failing.get")
+    assert service.calls == 1
+    assert "retry" not in [stage.name for stage in app.stages_of("failing.get")]
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "2"])
+def test_impossible_numbers_of_calls_are_refused_by_name(value):
+    with pytest.raises(DefinitionError, match=r"Retry\.max_retries must be a whole number from 0"):
+        Retry(max_retries=value)
+    with pytest.raises(DefinitionError, match=r"Retry\.attempts must be a whole number from 1"):
+        Retry(attempts=value)
+
+
+def test_attempts_and_max_retries_must_not_contradict_each_other():
+    assert Retry(attempts=5, max_retries=4).attempts == 5
+    with pytest.raises(DefinitionError, match="contradict"):
+        Retry(attempts=5, max_retries=2)
+
+
+class OutOfStock(Exception):
+    """Its code, ``failed_precondition``, is not tried again."""
+
+
+class SoldOut(OutOfStock):
+    pass
+
+
+@pytest.mark.parametrize("only", [(OutOfStock, TimeoutError), ["OutOfStock"], {OutOfStock}])
+def test_only_what_is_listed_is_tried_again_whatever_its_code(drive, only):
+    for error, calls in (
+        (OutOfStock(), 2),
+        (SoldOut(), 2),
+        (busy(), 1),
+        (RuntimeError(), 1),
+    ):
+        service = Failing(error, retry=Retry(only=only), errors=[OutOfStock])
+        run(service, drive)
+        assert service.calls == calls, error
+
+
+def test_an_undeclared_exception_is_listed_by_its_class(drive):
+    for only in ((OSError,), ("OSError",)):
+        service = Failing(ConnectionResetError(), KeyError(), retry=Retry(only=only))
+        run(service, drive)
+        assert service.calls == 2
+
+
+def test_a_failure_without_exception_is_listed_by_its_code(drive):
+    class Returning(Service):
+        @entry(no_auth=True, safe=True, retry=Retry(only=[BY_CODE["aborted"]]))
+        def get(self):
+            seen.append(1)
+            return Left(Failure("aborted" if len(seen) == 1 else "unavailable"))
+
+    seen: list[int] = []
+    assert failure(drive(App(Returning(), clock=VirtualClock()), "returning.get")).code == "unavailable"
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("code", ["unauthenticated", "permission_denied", "invalid_argument"])
+def test_what_no_repetition_helps_cannot_be_listed(drive, code):
+    with pytest.raises(DefinitionError, match=rf"Retry\.only.*{code}"):
+        Retry(only=[BY_CODE[code]])
+    service = Failing(BY_CODE[code]("text"), retry=Retry(only=[Exception]))
+    run(service, drive)
+    assert service.calls == 1
+
+
+@pytest.mark.parametrize("only", [TimeoutError, "TimeoutError", [3], [int], [""]])
+def test_an_allow_list_of_something_else_is_refused(only):
+    with pytest.raises(DefinitionError, match=r"Retry\.only"):
+        Retry(only=only)
+
+
+def test_a_failure_that_says_do_not_retry_is_final(drive):
+    service = Failing(busy(details={"retry": False}), retry=Retry())
+    assert failure(run(service, drive)[0]).details == {"retry": False}
+    assert service.calls == 1
+    service = Failing(busy(details={"retry": True}), retry=Retry())
+    assert run(service, drive)[0].value == 2
+
+
+class Refused(Service):
+    """Its breaker opens at the second failure; later calls succeed."""
+
+    def __init__(self, **retry: Any) -> None:
+        super().__init__(name="refused")
+        self.calls = 0
+
+        def get(self):
+            self.calls += 1
+            if self.calls <= 2:
+                raise busy()
+            return self.calls
+
+        breaker = Breaker(window=2, minimum_calls=2)
+        self.rejections: list[Any] = []
+        decorated = entry(no_auth=True, safe=True, retry=Retry(attempts=4, **retry), breaker=breaker)(get)
+        self.__class__ = type("Refused", (Refused,), {"get": decorated})
+
+    def on_reject(self, rejection: Any) -> None:
+        self.rejections.append(rejection)
+
+
+def test_a_retry_that_waits_for_the_probe_comes_back_exactly_then(drive):
+    service, clock = Refused(wait_for_probe=True), VirtualClock()
+    assert drive(App(service, clock=clock, listeners=[service]), "refused.get").value == 3
+    (rejection,) = service.rejections
+    assert rejection.failure.retry_after > 0
+    assert clock.waits[-1] == rejection.failure.retry_after
+
+
+def test_it_does_not_wait_beyond_the_deadline(drive):
+    service, clock = Refused(wait_for_probe=True), VirtualClock()
+    app = App(service, clock=clock, policies=[Deadline(2.0)])
+    failed = failure(drive(app, "refused.get"))
+    assert (failed.layer, service.calls) == ("breaker", 2)
+    assert clock.now() < 1002.0
+
+
+def test_listeners_are_told_of_each_retry_before_its_wait(drive):
+    heard: list[Any] = []
+
+    class Hearing:
+        def on_retry(self, retrying: Any) -> None:
+            heard.append((retrying, list(clock.waits)))
+
+    service, clock = Failing(busy(retry_after=2.0), busy(retry_after=3.0)), VirtualClock()
+    drive(App(service, clock=clock, listeners=[Hearing()]), "failing.get")
+    assert [(r.operation, r.attempt, r.delay, r.failure.code, waits) for r, waits in heard] == [
+        ("failing.get", 1, 2.0, "unavailable", []),
+        ("failing.get", 2, 3.0, "unavailable", [2.0]),
+    ]
+
+
+def test_in_shadow_mode_nothing_is_repeated_and_nobody_is_told(drive):
+    heard: list[Any] = []
+
+    class Hearing:
+        def on_retry(self, retrying: Any) -> None:
+            heard.append(retrying)
+
+    service, clock = Failing(busy(), busy(), retry=Retry(mode="shadow")), VirtualClock()
+    outcome = drive(App(service, clock=clock, listeners=[Hearing()]), "failing.get")
+    assert failure(outcome).code == "unavailable"
+    assert (service.calls, clock.waits, heard) == (1, [], [])
+
+
+def test_the_worst_case_is_all_attempts_and_all_waits():
+    assert Retry(attempts=4, base=1.0, cap=3.0).worst_case(Bound(2.0, 1)) == Bound(4 * 2.0 + 1 + 2 + 3, 4)
+    assert Retry(attempts=1).worst_case(Bound(2.0, 1)) == Bound(2.0, 1)

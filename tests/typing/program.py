@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, assert_type
 
@@ -27,6 +28,7 @@ from unimicro import (
     every,
     failure_of,
 )
+from unimicro.functional import Http, Reply, Try, apipeline, atry, circuit, get, lift, pipeline, tried
 from unimicro.testing.client import HttpClient, HttpResult
 
 
@@ -112,6 +114,45 @@ async def on_a_loop() -> None:
     await shop.find(7)  # type: ignore[arg-type]
 
 
+def parse(text: str) -> Outcome[int]:
+    return Try(int, text, errors=[ValueError], accept=lambda number: number > 0)
+
+
+async def price(number: int) -> Outcome[float]:
+    return await atry(asyncio.sleep, 1, 2.5)
+
+
+@tried(errors=[LookupError])
+def article(number: int) -> str:
+    return str(number)
+
+
+@circuit("stock", failure_rate=0.2)
+async def stock(name: str) -> bytes:
+    return name.encode()
+
+
+assert_type(Try(int, "1"), Outcome[int])
+assert_type(Try(parse, "1"), Outcome[int])
+assert_type(article(1), Outcome[str])
+assert_type(tried()(parse)("1"), Outcome[int])
+assert_type(pipeline(parse, article)("1"), Outcome[str])
+assert_type(pipeline(parse, article, lift(len), lift(float), lift(str))("1"), Outcome[str])
+assert_type(pipeline(parse, respond=Outcome[int].is_right)("1"), bool)
+assert_type(pipeline(few, twice_few)(Invocation("shop.get")), Outcome[Invocation])
+assert_type(get("http://stock", params={"a": 1}), Outcome[Reply])
+assert_type(pipeline(Http().get, Reply.json)("http://stock"), Outcome[Any])
+
+
+async def in_async_style() -> None:
+    assert_type(await stock("tea"), Outcome[bytes])
+    assert_type(await tried()(price)(1), Outcome[float])
+    assert_type(await apipeline(parse, article, stock)("1"), Outcome[bytes])
+    assert_type(await apipeline(parse, price, respond=repr)("1"), str)
+    assert_type(await apipeline(Http().aget, Reply.json)("http://stock"), Outcome[Any])
+    await apipeline(price, article)(1)  # type: ignore[misc]
+
+
 # What must not pass; mypy tells when such a comment is not needed.
 shop.get(2)  # type: ignore[call-arg]
 entry(retri=3)  # type: ignore[call-overload]
@@ -120,3 +161,9 @@ entry(stages=[allowance])  # type: ignore[list-item]
 App(Shop)  # type: ignore[arg-type]
 App(shop, stage=[few])  # type: ignore[arg-type]
 assert app.call("shop.get").code  # type: ignore[attr-defined]
+Try(parse, 1)  # type: ignore[call-overload]
+article("1")  # type: ignore[arg-type]
+pipeline(article, parse, parse)  # type: ignore[misc]
+pipeline(parse)(1)  # type: ignore[arg-type]
+pipeline(len)  # type: ignore[arg-type]
+pipeline(parse, price)  # type: ignore[arg-type]

@@ -10,9 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
+    import threading
     from collections.abc import Coroutine, Generator
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
+
+    from unimicro.pipeline.ports import Clock
+
+
+_MOMENT = 0.02
+# threading.TIMEOUT_MAX without the import of threading.
+_LONGEST_WAIT = 1e9
 
 
 class SystemClock:
@@ -26,6 +34,15 @@ class SystemClock:
         import asyncio
 
         await asyncio.sleep(seconds)
+
+    def wait_for(self, event: threading.Event, seconds: float) -> bool:
+        return event.wait(min(seconds, _LONGEST_WAIT))
+
+    async def await_for(self, future: asyncio.Future[Any], seconds: float) -> bool:
+        import asyncio
+
+        await asyncio.wait({future}, timeout=seconds)
+        return future.done()
 
     async def finish_by(self, deadline: float, work: Coroutine[Any, Any, Any]) -> Any:
         # A timer costs more than a short method: it is set when the work first waits.
@@ -96,12 +113,50 @@ class VirtualClock:
             self._now += seconds
         await asyncio.sleep(0)
 
+    def wait_for(self, event: threading.Event, seconds: float) -> bool:
+        # Another thread may be about to set it: it is given a moment of real time.
+        if not event.wait(_MOMENT):
+            self.sleep(seconds)
+        return event.is_set()
+
+    async def await_for(self, future: asyncio.Future[Any], seconds: float) -> bool:
+        if not future.done():
+            await self.asleep(seconds)
+        return future.done()
+
     async def finish_by(self, deadline: float, work: Coroutine[Any, Any, Any]) -> Any:
         async with self.timeout_at(deadline):
             return await work
 
     def timeout_at(self, deadline: float) -> AbstractAsyncContextManager[Any]:
         return _VirtualTimeout(deadline)
+
+
+class WithoutWaits:
+    """Another clock whose pauses take no time, for tests of services: retries come at once.
+
+    What waits for somebody's work (a deadline, a place in a bulkhead) still does; time itself is not moved.
+
+    Args:
+        clock: The clock that tells the time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.now = clock.now
+        self.time = clock.time
+        self.wait_for = clock.wait_for
+        self.await_for = clock.await_for
+        self.finish_by = clock.finish_by
+        self.timeout_at = clock.timeout_at
+
+    def sleep(self, seconds: float) -> None:
+        """Return at once."""
+
+    async def asleep(self, seconds: float) -> None:
+        """Let other tasks run, once."""
+        import asyncio
+
+        await asyncio.sleep(0)
 
 
 class _VirtualTimeout:

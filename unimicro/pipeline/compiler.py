@@ -11,7 +11,7 @@ from unimicro.errors import DefinitionError
 from unimicro.outcome import Either, Outcome
 from unimicro.pipeline.bottom import async_invoke, async_perform, sync_invoke, sync_perform
 from unimicro.pipeline.policy import require_mode
-from unimicro.pipeline.stages import ORDER, Stage
+from unimicro.pipeline.stages import ORDER, Bracket, Layer, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -125,8 +125,12 @@ def _wrap(stages: Sequence[Stage], runner: Any, driver: ModuleType, flows: dict[
                 runner = driver.run_bracket(stage.run, stage.name, runner)
             elif kind == "recovery":
                 runner = driver.run_recovery(stage.run, stage.name, runner, **flows)
+            elif kind == "layer":
+                runner = stage.run(runner)
             else:
                 runner = driver.run_flow(stage.run, stage.name, runner, **flows)
+            if stage.around is not None:
+                runner = stage.around(runner)
     return runner
 
 
@@ -135,8 +139,20 @@ def compile_sync(operation: Operation, stages: Sequence[Stage], clock: Clock) ->
     from unimicro.pipeline import _sync
 
     bottom = _sync.run_method(operation, sync_invoke(operation, clock), clock)
-    inlined = [s if s.inline is None else s._replace(run=s.inline, kind="guard") for s in stages]
-    return _wrap(inlined, bottom, _sync, {"clock": clock, "perform": sync_perform})
+    return _wrap(
+        [_for_sync(stage) for stage in stages],
+        bottom,
+        _sync,
+        {"clock": clock, "perform": sync_perform(clock)},
+    )
+
+
+def _for_sync(stage: Stage) -> Stage:
+    if isinstance(stage.run, Layer):
+        return stage._replace(run=stage.run.sync)  # type: ignore[arg-type]  # for _wrap alone
+    if stage.inline is None:
+        return stage
+    return stage._replace(run=stage.inline, kind="bracket" if isinstance(stage.inline, Bracket) else "guard")
 
 
 def compile_async(operation: Operation, stages: Sequence[Stage], clock: Clock, threads: Executor) -> Any:
@@ -144,4 +160,15 @@ def compile_async(operation: Operation, stages: Sequence[Stage], clock: Clock, t
     from unimicro.pipeline import _async
 
     bottom = _async.run_method(operation, async_invoke(operation, clock, threads), clock)
-    return _wrap(stages, bottom, _async, {"clock": clock, "perform": async_perform(threads)})
+    return _wrap(
+        [_for_async(stage) for stage in stages],
+        bottom,
+        _async,
+        {"clock": clock, "perform": async_perform(threads, clock)},
+    )
+
+
+def _for_async(stage: Stage) -> Stage:
+    if isinstance(stage.run, Layer):
+        return stage._replace(run=stage.run.async_)  # type: ignore[arg-type]  # as above
+    return stage

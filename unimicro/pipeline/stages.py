@@ -19,7 +19,19 @@ from unimicro.outcome import Outcome
 if TYPE_CHECKING:
     from unimicro.pipeline.policy import Policy
 
-__all__ = ["Await", "Bracket", "Do", "Flow", "Guard", "Pause", "Recovery", "Runner", "Stage", "Steps"]
+__all__ = [
+    "Await",
+    "Bracket",
+    "Do",
+    "Flow",
+    "Guard",
+    "Layer",
+    "Pause",
+    "Recovery",
+    "Runner",
+    "Stage",
+    "Steps",
+]
 
 
 class Pause(NamedTuple):
@@ -69,7 +81,23 @@ class Bracket(NamedTuple):
 Recovery = Callable[[Invocation, Outcome[Any]], Steps]
 """A flow that begins after a first call has failed: it gets that outcome. A success never starts it."""
 
-Kind = Literal["guard", "flow", "bracket", "recovery"]
+
+class Layer(NamedTuple):
+    """What a policy makes of the runner below it by itself, once for each driver.
+
+    For what no generator can say: two calls at the same time. It answers as a driver's own layer does:
+    nothing but a ``BaseException`` leaves it.
+
+    Attributes:
+        sync: From the runner below to the runner of this stage.
+        async_: The same for the async driver, from coroutine function to coroutine function.
+    """
+
+    sync: Callable[[Runner], Runner]
+    async_: Callable[[Callable[[Invocation], Awaitable[Outcome[Any]]]], Callable[[Invocation], Any]]
+
+
+Kind = Literal["guard", "flow", "bracket", "recovery", "layer"]
 
 
 class Stage(NamedTuple):
@@ -80,16 +108,20 @@ class Stage(NamedTuple):
         order: Its place; lower runs first. See ``ORDER``.
         run: What its kind says.
         kind: Decided once, at assembly.
-        inline: The same as a guard, for the sync driver, where a flow that only blocks is not needed.
+        inline: The same as a guard or a bracket, for the sync driver, where a flow that only blocks is not
+            needed.
         policy: The policy that made it; ``None`` for the arguments and for stages of users and plugins.
+        around: Wraps the finished layer, from its runner to one of the same colour: for a policy that must
+            see each call, at less than a bracket costs.
     """
 
     name: str
     order: int
-    run: Guard | Flow | Bracket | Recovery
+    run: Guard | Flow | Bracket | Recovery | Layer
     kind: Kind = "guard"
-    inline: Guard | None = None
+    inline: Guard | Bracket | None = None
     policy: Policy | None = None
+    around: Callable[[Callable[[Invocation], Any]], Callable[[Invocation], Any]] | None = None
 
 
 ORDER = {

@@ -1,0 +1,172 @@
+"""What an authorizer decides, how, and the stage that makes. Whatever goes wrong denies and is logged."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from unimicro.errors import DefinitionError
+from unimicro.invocation import Invocation, Principal
+from unimicro.outcome import Failure, Left, Outcome
+from unimicro.pipeline.stages import ORDER, Await, Do, Stage, Steps
+
+if TYPE_CHECKING:
+    from unimicro.pipeline.stages import Flow, Guard
+
+__all__ = ["Deciding", "Decision", "Verdict", "asked", "at_once", "bearer", "challenge", "safe", "stage_of"]
+
+log = logging.getLogger("unimicro")
+
+Verdict = Principal | Failure
+Deciding = Generator[Do | Await, Any, Verdict]
+
+
+class Decision(NamedTuple):
+    """How an authorizer decides on the callers of one operation.
+
+    Attributes:
+        plain: From invocation to verdict, without I/O.
+        steps: The same as a generator that yields ``Do`` and ``Await``. Where both are given, ``plain`` may
+            block and serves the sync driver.
+    """
+
+    plain: Callable[[Invocation], Verdict] | None = None
+    steps: Callable[[Invocation], Deciding] | None = None
+
+
+Denied = Callable[[Exception], Failure]
+
+
+def _denier(title: str, label: str) -> Denied:
+    def denied(error: Exception) -> Failure:
+        log.error("%s raised; denied", title, exc_info=error)
+        return Failure("permission_denied", "the caller could not be authorized", policy=label)
+
+    return denied
+
+
+def stage_of(decision: Decision, name: str, title: str, label: str) -> Stage:
+    """The stage of a decision.
+
+    Args:
+        decision: The policy's.
+        name: Of the stage.
+        title: What the log calls it: ``Token of orders.place``.
+        label: What its failures give as ``policy``.
+    """
+    denied, order = _denier(title, label), ORDER[name]
+    guard = None if decision.plain is None else _guard(name, decision.plain, denied)
+    if decision.steps is not None:
+        return Stage(name, order, _flow(name, decision.steps, denied), "flow", guard)
+    if guard is None:
+        raise DefinitionError(f"{title}: its decision must have a plain function or steps")
+    return Stage(name, order, guard)
+
+
+def _guard(name: str, plain: Callable[[Invocation], Verdict], denied: Denied) -> Guard:
+    """The stage of a plain decision. On the path of every call, so it tests the usual verdict first."""
+    is_auth = name == "auth"
+
+    def guard(invocation: Invocation) -> Invocation | Outcome[Any]:
+        # Whoever comes with a principal was authorized before; what they may do is asked all the same.
+        if is_auth and invocation.principal is not None:
+            return invocation
+        try:
+            verdict = plain(invocation)
+            if type(verdict) is Principal:
+                return invocation.with_principal(verdict)
+            verdict = _verdict(verdict)
+        except Exception as error:
+            verdict = denied(error)
+        return _concluded(name, invocation, verdict)
+
+    return guard
+
+
+def _flow(name: str, steps: Callable[[Invocation], Deciding], denied: Denied) -> Flow:
+    """The stage of a decision that waits."""
+    decide = _safe_steps(steps, denied)
+
+    def flow(invocation: Invocation) -> Steps:
+        if name == "auth" and invocation.principal is not None:
+            return (yield invocation)
+        checked = _concluded(name, invocation, (yield from decide(invocation)))
+        return (yield checked) if isinstance(checked, Invocation) else checked
+
+    return flow
+
+
+def _concluded(name: str, invocation: Invocation, verdict: Verdict) -> Invocation | Outcome[Any]:
+    if isinstance(verdict, Failure):
+        verdict.layer = name
+        return Left(verdict)
+    return invocation.with_principal(verdict)
+
+
+def safe(decision: Decision, title: str, label: str) -> Decision:
+    """A decision that never raises, to be combined with others; arguments as of ``stage_of``."""
+    denied = _denier(title, label)
+    plain, steps = decision
+    return Decision(plain and _safe_plain(plain, denied), steps and _safe_steps(steps, denied))
+
+
+def _safe_plain(plain: Callable[[Invocation], Verdict], denied: Denied) -> Callable[[Invocation], Verdict]:
+    def decide(invocation: Invocation) -> Verdict:
+        try:
+            return _verdict(plain(invocation))
+        except Exception as error:
+            return denied(error)
+
+    return decide
+
+
+def _safe_steps(steps: Callable[[Invocation], Deciding], denied: Denied) -> Callable[[Invocation], Deciding]:
+    def decide(invocation: Invocation) -> Deciding:
+        try:
+            return _verdict((yield from steps(invocation)))
+        except Exception as error:
+            return denied(error)
+
+    return decide
+
+
+def _verdict(answer: object) -> Verdict:
+    if isinstance(answer, Principal | Failure):
+        return answer
+    raise TypeError(f"an authorizer must answer a Principal or a Failure, not a {type(answer).__name__}")
+
+
+def asked(decision: Decision, invocation: Invocation) -> Deciding:
+    """Steps to the verdict: those of the plain function where there is one."""
+    if decision.plain is not None:
+        return decision.plain(invocation)
+    return (yield from decision.steps(invocation))  # type: ignore[misc]
+
+
+def at_once(steps: Callable[[Invocation], Deciding]) -> Callable[[Invocation], Verdict]:
+    """The plain function of steps that never wait."""
+
+    def decide(invocation: Invocation) -> Verdict:
+        try:
+            next(steps(invocation))
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        raise TypeError("an authorizer that waits has no plain function")
+
+    return decide
+
+
+def challenge(scheme: str, realm: str, **parameters: str) -> dict[str, str]:
+    """The header of a challenge (RFC 9110 §11.6.1)."""
+    pairs = {"realm": realm, **parameters}.items()
+    return {"WWW-Authenticate": f"{scheme} " + ", ".join(f'{name}="{value}"' for name, value in pairs)}
+
+
+def bearer(value: str | None) -> str:
+    """The token of a header value: bare, or after ``Bearer`` in any case (RFC 9110 §11.1)."""
+    token = value.strip() if value else ""
+    if token[:6].lower() != "bearer":
+        return token
+    scheme, _, rest = token.partition(" ")
+    return rest.strip() if len(scheme) == 6 else token  # not "bearertoken"

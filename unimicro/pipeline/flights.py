@@ -1,0 +1,64 @@
+"""Single flight: of calls that want the same at once, one does the work and the others wait for it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from unimicro.pipeline.stages import Await
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+_CUT_OFF = object()
+
+
+class Flights:
+    """The work that is being done, by key; over threads and tasks alike."""
+
+    def __init__(self) -> None:
+        self._flights: dict[str, Future[Any]] = {}
+        self._lock = Lock()
+
+    def __contains__(self, key: str) -> bool:
+        """Whether somebody is doing the work of ``key``."""
+        return key in self._flights
+
+    def join(self, key: str, work: Callable[[], Generator[Any, Any, Any]]) -> Generator[Any, Any, Any]:
+        """Steps that do ``work()``, or wait for the one who does; both give what it returned.
+
+        Where the one who did it was cut off, or raised, the next in line does it.
+        """
+        while True:
+            flight, leads = self._board(key)
+            if leads:
+                landed = _CUT_OFF
+                try:
+                    landed = yield from work()
+                    return landed
+                finally:
+                    self._land(key, flight, landed)
+            landed = yield Await(_landed, flight)
+            if landed is not _CUT_OFF:
+                return landed
+
+    def _board(self, key: str) -> tuple[Future[Any], bool]:
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is not None:
+                return flight, False
+            self._flights[key] = flight = Future()
+            return flight, True
+
+    def _land(self, key: str, flight: Future[Any], landed: Any) -> None:
+        with self._lock:
+            del self._flights[key]
+        flight.set_result(landed)
+
+
+async def _landed(flight: Future[Any]) -> Any:
+    import asyncio
+
+    # Shielded: one who gives up waiting must not cancel the flight of the others.
+    return await asyncio.shield(asyncio.wrap_future(flight))
