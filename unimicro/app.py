@@ -15,7 +15,13 @@ from unimicro.operation import unexpected_failure
 from unimicro.options import listed, require_policy
 from unimicro.outcome import Failure, Left, Response, Right
 from unimicro.pipeline.clock import SystemClock
-from unimicro.pipeline.compiler import compile_async, compile_sync, stages_of, user_stage
+from unimicro.pipeline.compiler import (
+    compile_async,
+    compile_authorization,
+    compile_sync,
+    stages_of,
+    user_stage,
+)
 from unimicro.pipeline.events import Listeners
 from unimicro.pipeline.policy import Assembly
 from unimicro.plugins import builtin
@@ -198,6 +204,13 @@ class App:
             if not is_stray_cancellation(error):
                 raise
             return Left(unexpected_failure(error, invocation))
+
+    def authorize(self, invocation: Invocation) -> Outcome[Any]:
+        """The principal that the operation's authorizers see in an invocation, or why they refuse; no call.
+
+        ``Right(None)`` for an operation that is open to everyone.
+        """
+        return compile_authorization(self._stages[invocation.operation], self.clock)(invocation)
 
     def call(self, operation: str, /, *args: Any, **kwargs: Any) -> Outcome[Any]:
         """Call an operation from this process: validated, with all policies, without a token.

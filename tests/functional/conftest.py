@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.functional.caller import Caller
 from tests.functional.server import Server
 
 if TYPE_CHECKING:
@@ -59,3 +60,9 @@ def server() -> Iterator[Server]:
     """An HTTP server on 127.0.0.1."""
     with Server() as running:
         yield running
+
+
+@pytest.fixture
+def caller(of: Any) -> Caller:
+    """HTTP calls in that colour, with the defaults."""
+    return Caller(of)

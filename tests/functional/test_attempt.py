@@ -137,6 +137,11 @@ def test_what_cannot_be_declared_is_refused_before_the_call(options):
         tried(**options)
 
 
+def test_the_log_names_the_function_of_a_partial_one(caplog):
+    Try(partial(failing_later, -1))
+    assert "failing_later failed" in caplog.records[0].getMessage()
+
+
 @pytest.mark.parametrize("given", [3, lambda: (yield)], ids=["number", "generator"])
 def test_what_is_no_plain_function_is_refused(given):
     with pytest.raises(DefinitionError):

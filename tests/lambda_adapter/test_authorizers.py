@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from tests.lambda_adapter.service import SECRET, Context, load
-from unimicro import App, Service, entry
+from unimicro import ApiKey, App, Service, activities, entry
 
 STAGE = "arn:aws:execute-api:eu-west-3:210987654321:shop1/live"
 STAGE_V2 = "arn:aws:execute-api:eu-west-3:210987654321:shop7/live"
@@ -166,3 +166,38 @@ def assert_denied(answer):
         assert answer == {"isAuthorized": False}
     else:
         assert statement(answer)[0] == "Deny"
+
+
+class Keyed(Service):
+    policies = (ApiKey(keys={"shop": "open-sesame"}),)
+
+    @entry("GET", "/goods")
+    def goods(self) -> str:
+        return "tea"
+
+    @entry("POST", "/goods", activities=activities("goods:write"))
+    def add(self) -> str:
+        return "added"
+
+
+class TestOtherAuthorizers:
+    def test_the_authorizer_in_force_is_asked_and_names_the_caller(self):
+        event = load("authorizer_request_v1")
+        event["multiValueHeaders"]["X-Api-Key"] = ["open-sesame"]
+        answer = ask(event, Keyed())
+        assert answer["principalId"] == "shop"
+        # The key comes with no activities: what needs one is not allowed.
+        assert statement(answer) == ("Allow", [f"{STAGE}/GET/goods", f"{STAGE}/HEAD/goods"])
+
+    def test_a_wrong_key_is_denied(self):
+        event = load("authorizer_request_v1")
+        event["multiValueHeaders"]["X-Api-Key"] = ["sesame"]
+        assert statement(ask(event, Keyed()))[0] == "Deny"
+
+    def test_an_app_that_is_open_to_everyone_allows_nobody_by_token(self):
+        class Open(Service):
+            @entry(no_auth=True)
+            def get(self) -> str:
+                return "open"
+
+        assert statement(ask(with_token("authorizer_token", "good"), Open()))[0] == "Deny"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from functools import partial, update_wrapper
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, overload
 
 from unimicro.errors import DefinitionError
 from unimicro.outcome import Either, Failure, Outcome, Right
@@ -73,6 +73,9 @@ class Lifting(ABC):
     An ``Outcome`` that it answers with already stays as it is.
     """
 
+    called: ClassVar[str]
+    """What an error calls it."""
+
     @overload
     def __call__(
         self, function: Callable[P, Coroutine[Any, Any, Outcome[T]]], /
@@ -86,7 +89,7 @@ class Lifting(ABC):
     @overload
     def __call__(self, function: Callable[P, T], /) -> Callable[P, Outcome[T]]: ...
     def __call__(self, function: Callable[..., Any], /) -> Callable[..., Any]:
-        require_function(function, type(self).__name__.lower())
+        require_function(function, self.called)
         lifted = self._lift_async(function) if is_async(function) else self._lift(function)
         update_wrapper(lifted, function)
         _annotate(lifted)

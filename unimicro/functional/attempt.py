@@ -71,6 +71,8 @@ class Attempts:
 class Tried(Lifting):
     """See ``tried``."""
 
+    called = "tried"
+
     def __init__(self, errors: Iterable[type[Exception]], accept: Accept | None) -> None:
         Attempts("", errors, accept)
         self._settings = (tuple(errors), accept)

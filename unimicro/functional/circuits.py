@@ -33,6 +33,8 @@ __all__ = ["Guarding", "circuit"]
 class Guarding(Lifting):
     """The decorator of one circuit; see ``circuit``."""
 
+    called = "circuit"
+
     def __init__(
         self, breaker: Breaker, provider: StateProvider | None, attempts: Tried, assembly: Assembly
     ) -> None:

@@ -10,7 +10,13 @@ from unimicro.errors import DefinitionError
 from unimicro.functional.calls import around, around_async, call_of, stage_of
 from unimicro.functional.clients import Clients
 from unimicro.functional.exchange import Exchange
-from unimicro.functional.requests import Wanted, checked_headers, checked_timeout, request_of
+from unimicro.functional.requests import (
+    Wanted,
+    checked_base_url,
+    checked_headers,
+    checked_timeout,
+    request_of,
+)
 from unimicro.invocation import current_invocation
 from unimicro.options import listed
 from unimicro.outcome import Failure, Left
@@ -83,11 +89,14 @@ class Http:
     ) -> None:
         if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
             raise DefinitionError(f"Http.max_bytes must be a whole number from 1, got {max_bytes!r}")
+        for setting, given, kind in (("retry", retry, Retry), ("breaker", breaker, Breaker)):
+            if given is not None and not isinstance(given, kind):
+                raise DefinitionError(f"Http.{setting} takes a {kind.__name__}, not {given!r}")
         try:
             self._headers = checked_headers(headers)
         except ValueError as error:
             raise DefinitionError(f"Http.headers: {error}") from error
-        self._base_url = base_url.rstrip("/")
+        self._base_url = checked_base_url(base_url)
         self._timeout = checked_timeout(timeout)
         self._name = name
         self._clock = clock or SystemClock()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = ["Wanted", "checked_headers", "checked_timeout", "request_of"]
+__all__ = ["Wanted", "checked_base_url", "checked_headers", "checked_timeout", "request_of"]
 
 # RFC 9110 §5.5 without obs-text.
 _VALUE = re.compile(r"([!-~]([ -~\t]*[!-~])?)?")
@@ -44,6 +44,17 @@ def checked_timeout(seconds: float) -> float:
     if not is_number or not 0 < seconds < math.inf:
         raise DefinitionError(f"Http.timeout must be above 0 and finite, got {seconds!r}")
     return seconds
+
+
+def checked_base_url(url: str) -> str:
+    """``url`` without a slash at its end; empty for none.
+
+    Raises:
+        DefinitionError: It is no address.
+    """
+    if not isinstance(url, str) or not (url == "" or url.startswith(("http://", "https://"))):
+        raise DefinitionError(f"Http.base_url must begin with http:// or https://, got {url!r}")
+    return url.rstrip("/")
 
 
 def checked_headers(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -35,6 +35,8 @@ AsyncAnswer = Callable[[A], Coroutine[Any, Any, R]]
 class Lift(Lifting):
     """See ``lift``."""
 
+    called = "lift"
+
     def _lift(self, function: Callable[..., Any]) -> Callable[..., Outcome[Any]]:
         return lambda *args, **kwargs: as_outcome(function(*args, **kwargs))
 

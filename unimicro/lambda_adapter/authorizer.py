@@ -1,4 +1,4 @@
-"""Lambda authorizers: the token authorizers of the app's services, asked by API Gateway.
+"""Lambda authorizers: the authorizers of the app's entries, asked by API Gateway.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-use-lambda-authorizer.html
 https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-lambda-authorizer.html
@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from unimicro.invocation import Invocation, new_id
 from unimicro.lambda_adapter.events import EventKind, LambdaCall
 from unimicro.lambda_adapter.http_events import MALFORMED
+from unimicro.metadata import Metadata
 from unimicro.outcome import Failure
-from unimicro.pipeline.decision import bearer
-from unimicro.pipeline.token import TOKEN_BEARER, accepts_token
 from unimicro.routes.table import split_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from unimicro.app import App
+    from unimicro.invocation import Principal
     from unimicro.lambda_adapter.http_v1 import HttpV1
     from unimicro.lambda_adapter.http_v2 import HttpV2
+    from unimicro.operation import HttpBinding, Operation
     from unimicro.routes.http import HttpDoor
     from unimicro.routes.request import HttpRequest
-    from unimicro.service import Service
 
 
 class Arn(NamedTuple):
@@ -51,14 +52,27 @@ def is_authorizer(event: Mapping[str, Any]) -> bool:
     return event.get("type") in ("TOKEN", "REQUEST")
 
 
+class Group(NamedTuple):
+    """Operations of one service with the same authorizers: to ask one is to ask all.
+
+    Attributes:
+        operations: There is one at least.
+        routes: ``GET/orders/*`` of each.
+    """
+
+    operations: list[Operation]
+    routes: list[str]
+
+
 class AuthorizerEvents(EventKind):
     """TOKEN and REQUEST events of payload 1.0 and 2.0. Whatever is missing or malformed denies.
 
     API Gateway keeps a policy for a token and applies it to every method, so a policy names all that the
-    token may call: with one service the whole stage; with several the routes of those that accept it, a
-    path parameter being ``*`` (which matches ``/`` too: the pipeline still asks the entry's authorizer).
+    token may call: the whole stage where that is all there is, else the routes whose authorizers accept it,
+    a path parameter being ``*`` (which matches ``/`` too: the pipeline still asks the entry's authorizer).
     A simple answer is about the route that was asked for: where answers are cached, ``$context.routeKey``
-    must be one of the identity sources.
+    must be one of the identity sources. A TOKEN event has no header fields: its token counts as that of
+    ``Authorization`` and of the service's own field.
     """
 
     def __init__(self, app: App, http: HttpDoor, v1: HttpV1, v2: HttpV2) -> None:
@@ -67,8 +81,23 @@ class AuthorizerEvents(EventKind):
         self._table = http.table
         self._v1 = v1
         self._v2 = v2
-        self._services = [(service, accepts_token(service, app.clock)) for service in app.services]
-        self._routes = {service.name: list(self._routes_of(service)) for service in app.services}
+        self._groups = list(self._grouped())
+
+    def _grouped(self) -> Iterator[Group]:
+        known: list[tuple[Any, Group]] = []
+        for operation in self.app.operations.values():
+            policies = self.app.policies_of(operation)
+            if operation.http is None or "auth" not in policies:
+                continue
+            # Settings may be unhashable: they are compared.
+            alike = operation.service, policies["auth"], policies.get("activities")
+            group = next((group for other, group in known if other == alike), None)
+            if group is None:
+                group = Group([], [])
+                known.append((alike, group))
+            group.operations.append(operation)
+            group.routes.extend(self._routes_of(operation.http))
+        return (group for _, group in known)
 
     def handle(self, native: LambdaCall) -> dict[str, Any]:
         try:
@@ -86,11 +115,13 @@ class AuthorizerEvents(EventKind):
         event = native.event
         request = None if event["type"] == "TOKEN" else self._request(native)
         arn = Arn.parse(event["routeArn"] if event.get("version") == "2.0" else event["methodArn"])
-        accepted = self._accepted(event, request, arn)
+        accepted = list(self._accepted(event, request, arn))
+        groups = [group for group, _ in accepted]
         if self._is_simple(event):
-            return {"isAuthorized": self._is_authorized(request, accepted)}
-        resources = self._resources(arn, accepted)
-        return _policy("Allow", resources) if resources else _policy("Deny", [f"{arn.api}/{arn.stage}/*"])
+            return {"isAuthorized": self._is_authorized(request, groups)}
+        if not accepted:
+            return _policy("Deny", [f"{arn.api}/{arn.stage}/*"])
+        return _policy("Allow", self._resources(arn, groups), accepted[0][1])
 
     def _request(self, native: LambdaCall) -> HttpRequest:
         family = self._v2 if native.event.get("version") == "2.0" else self._v1
@@ -99,47 +130,50 @@ class AuthorizerEvents(EventKind):
     def _is_simple(self, event: Mapping[str, Any]) -> bool:
         return event.get("version") == "2.0" and not self._is_iam
 
-    def _accepted(self, event: Mapping[str, Any], request: HttpRequest | None, arn: Arn) -> list[str]:
-        """Names of the services that accept the token for the stage."""
+    def _accepted(
+        self, event: Mapping[str, Any], request: HttpRequest | None, arn: Arn
+    ) -> Iterator[tuple[Group, Principal]]:
+        """The groups whose authorizers accept the caller for the stage, and whom they see in him."""
         stage = self.app.settings.stage if arn.stage == "$default" else arn.stage
-        accepted = []
-        for service, accepts in self._services:
+        for group in self._groups:
+            operation = group.operations[0]
             if request is None:
-                value = event["authorizationToken"]
+                token = event["authorizationToken"]
+                metadata = Metadata({"authorization": token, operation.service.token_header.lower(): token})
             else:
-                value = request.metadata.get(service.token_header.lower())
-            if accepts(bearer(value), stage):
-                accepted.append(service.name)
-        return accepted
+                metadata = request.metadata
+            caller = Invocation(operation.name, metadata=metadata, door="lambda", stage=stage, id=new_id())
+            outcome = self.app.authorize(caller)
+            if outcome.is_right():
+                yield group, outcome.value
 
-    def _is_authorized(self, request: HttpRequest | None, accepted: list[str]) -> bool:
-        if len(self._services) == 1 or request is None:
+    def _is_authorized(self, request: HttpRequest | None, accepted: list[Group]) -> bool:
+        if len(self._groups) == 1 or request is None:
             return bool(accepted)
         match = self._table.match(request.method, request.segments)
-        return not isinstance(match, Failure) and match.operation.service.name in accepted
+        if isinstance(match, Failure):
+            return False
+        return any(match.operation in group.operations for group in accepted)
 
-    def _resources(self, arn: Arn, accepted: list[str]) -> list[str]:
+    def _resources(self, arn: Arn, accepted: list[Group]) -> list[str]:
         stage = f"{arn.api}/{arn.stage}"
-        if len(self._services) == 1:
-            return [f"{stage}/*"] if accepted else []
-        return [f"{stage}/{route}" for name in accepted for route in self._routes[name]]
+        if len(self._groups) == 1:
+            return [f"{stage}/*"]
+        return [f"{stage}/{route}" for group in accepted for route in group.routes]
 
-    def _routes_of(self, service: Service) -> Iterator[str]:
-        """``GET/orders/*`` for each route; with and without the base path, which a domain mapping removes."""
+    def _routes_of(self, http: HttpBinding) -> Iterator[str]:
+        """``GET/orders/*``; with and without the base path, which a domain mapping removes."""
         bases = sorted({(), split_path(self.app.settings.base_path)})
-        for operation in self.app.operations.values():
-            if operation.service is not service or operation.http is None:
-                continue
-            segments = ["*" if s.startswith("{") else s for s in split_path(operation.http.template)]
-            verbs = ("GET", "HEAD") if operation.http.verb == "GET" else (operation.http.verb,)
-            for verb in verbs:
-                for base in bases:
-                    yield "/".join([verb, *([*base, *segments] or [""])])
+        segments = ["*" if s.startswith("{") else s for s in split_path(http.template)]
+        verbs = ("GET", "HEAD") if http.verb == "GET" else (http.verb,)
+        for verb in verbs:
+            for base in bases:
+                yield "/".join([verb, *([*base, *segments] or [""])])
 
 
-def _policy(effect: str, resources: list[str]) -> dict[str, Any]:
+def _policy(effect: str, resources: list[str], principal: Principal | None = None) -> dict[str, Any]:
     statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": resources}
     return {
-        "principalId": TOKEN_BEARER.subject if effect == "Allow" else "anonymous",
+        "principalId": "anonymous" if principal is None else principal.subject,
         "policyDocument": {"Version": "2012-10-17", "Statement": [statement]},
     }

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
-from unimicro.outcome import Either, Outcome
+from unimicro.outcome import Either, Outcome, Right
 from unimicro.pipeline.bottom import async_invoke, async_perform, sync_invoke, sync_perform
 from unimicro.pipeline.policy import require_mode
 from unimicro.pipeline.stages import ORDER, Bracket, Layer, Stage
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from unimicro.operation import Operation
     from unimicro.pipeline.policy import Assembly, Policy
     from unimicro.pipeline.ports import Clock
-    from unimicro.pipeline.stages import Guard
+    from unimicro.pipeline.stages import Guard, Runner
 
-__all__ = ["compile_async", "compile_sync", "stages_of", "user_stage"]
+__all__ = ["compile_async", "compile_authorization", "compile_sync", "stages_of", "user_stage"]
 
 
 def stages_of(
@@ -145,6 +145,16 @@ def compile_sync(operation: Operation, stages: Sequence[Stage], clock: Clock) ->
         _sync,
         {"clock": clock, "perform": sync_perform(clock)},
     )
+
+
+def compile_authorization(stages: Sequence[Stage], clock: Clock) -> Runner:
+    """A runner that asks the authorizers among ``stages`` and answers with the principal."""
+    from unimicro.pipeline import _sync
+
+    asked = [_for_sync(s) for s in stages if ORDER["auth"] <= s.order < ORDER["rate_limit"]]
+    flows = {"clock": clock, "perform": sync_perform(clock)}
+    runner: Runner = _wrap(asked, lambda invocation: Right(invocation.principal), _sync, flows)
+    return runner
 
 
 def _for_sync(stage: Stage) -> Stage:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from unimicro.invocation import Principal
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import Authorizer
-from unimicro.pipeline.bottom import sync_perform
 from unimicro.pipeline.decision import Deciding, Decision, Verdict, bearer, challenge
 from unimicro.pipeline.stages import Await, Do
 from unimicro.service import Service
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from unimicro.invocation import Invocation
     from unimicro.operation import Operation
     from unimicro.pipeline.policy import Assembly
-    from unimicro.pipeline.ports import Clock
 
 log = logging.getLogger("unimicro")
 
@@ -89,27 +87,6 @@ def _authorizer(service: Service) -> Any:
     from unimicro.environment_token import is_environment_token
 
     return is_environment_token
-
-
-def accepts_token(service: Service, clock: Clock) -> Callable[[str, str], bool]:
-    """A check of (token, stage) for a door that authorizes without an invocation, in this thread.
-
-    An empty token is not accepted; an exception in the authorizer denies and is logged.
-    """
-    authorize: Any = service.token_authorizer
-    step = Await if inspect.iscoroutinefunction(authorize) else Do
-    perform = sync_perform(clock)
-
-    def accepts(token: str, stage: str) -> bool:
-        if not token:
-            return False
-        try:
-            return _allows(perform(step(authorize, token), None), stage)
-        except Exception as error:
-            log.error("the token authorizer of %s raised; denied", service.name, exc_info=error)
-            return False
-
-    return accepts
 
 
 def _allows(answer: object, stage: str) -> bool:
