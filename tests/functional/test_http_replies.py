@@ -93,13 +93,14 @@ def test_no_server_is_unavailable(of):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     failure = failure_of(Caller(of, retry=None).get(url))
-    assert failure.code == "unavailable"
+    assert (failure.code, failure.message) == ("unavailable", "the server cannot be reached")
     assert isinstance(failure.cause, httpx.ConnectError)
 
 
 def test_a_broken_connection_is_unavailable(of, server):
     server.answers = [Answer(drop=True)]
-    assert failure_of(Caller(of, retry=None).get(server.url)).code == "unavailable"
+    failure = failure_of(Caller(of, retry=None).get(server.url))
+    assert (failure.code, failure.message) == ("unavailable", "the connection broke")
 
 
 def test_a_server_that_says_nothing_is_given_up(of):

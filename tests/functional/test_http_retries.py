@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 
+import httpx
 import pytest
 
 from tests.functional.caller import Caller
@@ -148,6 +149,23 @@ def test_a_call_ends_with_the_invocation_that_is_served(operation, server):
     assert failure_of(app.call(operation)).retry_after == 3
     assert clock.waits == []
     app.kill()
+
+
+def test_a_sync_call_ends_at_its_deadline_however_slowly_the_answer_comes():
+    clock = VirtualClock()
+    sent = []
+
+    class Slow(httpx.SyncByteStream):
+        def __iter__(self):
+            for second in range(60):
+                sent.append(second)
+                clock.advance(1)
+                yield b"x"
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, stream=Slow()))
+    http = Http(client=httpx.Client(transport=transport), clock=clock, timeout=5)
+    assert failure_of(http.get("http://stock")).code == "deadline_exceeded"
+    assert sent == [0, 1, 2, 3, 4]
 
 
 def test_after_the_deadline_nothing_is_sent(of, server):
