@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 
-from unimicro import App, Breaker, Deadline, Retry, Service, entry, event
+from unimicro import App, Breaker, Deadline, Idempotency, Retry, Service, Timeout, entry, event
 from unimicro.errors import NotFound
 
 
@@ -65,7 +65,7 @@ class Orders(Service):
         self.price = {"tea": Decimal("2.50"), "cup": Decimal("7.00")}
         self.orders: dict[str, Order] = {}
 
-    @entry("POST", "/orders", errors=[OutOfStock], deadline=Deadline(5.0))
+    @entry("POST", "/orders", errors=[OutOfStock], deadline=Deadline(5.0), idempotency=Idempotency())
     def place(self, lines: list[Line]) -> Order:
         """Place an order."""
         for line in lines:
@@ -78,7 +78,15 @@ class Orders(Service):
         self.orders[order.id] = order
         return order
 
-    @entry("GET", "/orders/{order_id}", safe=True, retry=Retry(attempts=3), breaker=Breaker("warehouse"))
+    @entry(
+        "GET",
+        "/orders/{order_id}",
+        safe=True,
+        deadline=Deadline(5.0),
+        retry=Retry(attempts=3),
+        timeout=Timeout(1.0),
+        breaker=Breaker("warehouse"),
+    )
     async def find(self, order_id: str, *, express: bool = False) -> Order:
         """One order; ``express`` skips the slow lookup."""
         if not express:
