@@ -142,7 +142,7 @@ class Failure:
         errors: One ``{"name": ..., "message": ...}`` per argument that failed validation.
         retry_after: Seconds after which a retry makes sense.
         layer: The stage that refused; empty when the service itself failed.
-        policy: Which policy of that stage: the name of a circuit, ``jwt``, ``budget``.
+        policy: Which policy of that stage: the name of a circuit, ``jwt``.
         error_type: Class name of the declared error that this stands for.
         status: HTTP status, where it is more exact than the code's (404, 405, 413, 415).
         headers: Extra HTTP headers, such as ``Allow``.
