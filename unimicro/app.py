@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from unimicro.pipeline.circuit import Circuit
     from unimicro.pipeline.policy import Policy
     from unimicro.pipeline.ports import Clock
-    from unimicro.pipeline.stages import Stage
+    from unimicro.pipeline.stages import Runner, Stage
     from unimicro.plugins.manager import Plugins
     from unimicro.routes.flask_entry import FlaskEntry
     from unimicro.routes.http import HttpDoor
@@ -205,12 +205,12 @@ class App:
                 raise
             return Left(unexpected_failure(error, invocation))
 
-    def authorize(self, invocation: Invocation) -> Outcome[Any]:
-        """The principal that the operation's authorizers see in an invocation, or why they refuse; no call.
+    def authorization_of(self, operation: str) -> Runner:
+        """A function from an invocation to the principal that the operation's authorizers see in it.
 
-        ``Right(None)`` for an operation that is open to everyone.
+        ``Left`` says why they refuse, ``Right(None)`` that it is open to everyone. The method is not called.
         """
-        return compile_authorization(self._stages[invocation.operation], self.clock)(invocation)
+        return compile_authorization(self._stages[operation], self.clock)
 
     def call(self, operation: str, /, *args: Any, **kwargs: Any) -> Outcome[Any]:
         """Call an operation from this process: validated, with all policies, without a token.

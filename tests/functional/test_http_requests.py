@@ -75,6 +75,7 @@ def test_cookies_are_not_kept_and_redirects_not_followed(caller, server):
 )
 def test_an_address_that_is_none_is_internal(caller, url):
     assert failure_of(caller.get(url)).code == "internal"
+    assert caller.clock.waits == []
 
 
 def test_a_header_that_cannot_be_sent_is_named_and_its_value_is_not_logged(caller, server, caplog):

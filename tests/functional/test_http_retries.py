@@ -10,7 +10,7 @@ import pytest
 
 from tests.functional.caller import Caller
 from tests.functional.server import Answer
-from unimicro import App, Breaker, Deadline, Retry, Service, VirtualClock, entry, failure_of
+from unimicro import App, Breaker, Budget, Deadline, Retry, Service, VirtualClock, entry, failure_of
 from unimicro.functional import Http
 
 
@@ -72,6 +72,26 @@ def test_retries_can_be_set_or_left_out(of, server):
         assert len(server.requests) == requests
 
 
+def test_retries_stay_within_their_budget(of):
+    requests = []
+
+    def busy(request):
+        requests.append(request)
+        return httpx.Response(503)
+
+    transport = httpx.MockTransport(busy)
+    caller = Caller(
+        of,
+        retry=Retry(budget=Budget(ratio=0.1, per_second=0)),
+        breaker=None,
+        client=httpx.Client(transport=transport),
+        async_client=httpx.AsyncClient(transport=transport),
+    )
+    for _ in range(200):
+        caller.get("http://stock")
+    assert 210 <= len(requests) <= 220
+
+
 def test_listeners_hear_of_retries_and_transitions(of, server):
     heard = []
 
@@ -85,7 +105,8 @@ def test_listeners_hear_of_retries_and_transitions(of, server):
     server.answers = [Answer(503)]
     breaker = Breaker(window=2, minimum_calls=2)
     Caller(of, name="stock", breaker=breaker, listeners=[Listener()]).get(server.url)
-    assert heard == [("stock", 1), ("stock", "open"), ("stock", 2)]
+    called = f"stock {server.url}"
+    assert heard == [(called, 1), (called, "open"), (called, 2)]
 
 
 TRIPS = Breaker(window=2, minimum_calls=2, open_seconds=5, jitter=0)
@@ -97,7 +118,8 @@ def test_a_server_that_fails_is_left_alone_for_a_while(of, server):
     for _ in range(2):
         caller.post(server.url)
     failure = failure_of(caller.get(server.url))
-    assert (failure.layer, failure.policy, failure.retry_after) == ("breaker", "stock", 5)
+    assert (failure.layer, failure.policy) == ("breaker", f"stock {server.url}")
+    assert failure.retry_after == 5
     assert len(server.requests) == 2
     caller.clock.advance(5)
     assert caller.get(server.url).is_right()
@@ -149,6 +171,22 @@ def test_a_call_ends_with_the_invocation_that_is_served(operation, server):
     assert failure_of(app.call(operation)).retry_after == 3
     assert clock.waits == []
     app.kill()
+
+
+def test_each_attempt_waits_no_longer_than_the_rest_of_the_time(of):
+    limits = []
+
+    def busy(request):
+        limits.append(request.extensions["timeout"])
+        return httpx.Response(503 if len(limits) == 1 else 200, headers={"Retry-After": "3"})
+
+    transport = httpx.MockTransport(busy)
+    clients = {
+        "client": httpx.Client(transport=transport),
+        "async_client": httpx.AsyncClient(transport=transport),
+    }
+    assert Caller(of, **clients).get("http://stock", timeout=5).is_right()
+    assert limits == [dict.fromkeys(("connect", "read", "write", "pool"), left) for left in (5, 2)]
 
 
 def test_a_sync_call_ends_at_its_deadline_however_slowly_the_answer_comes():

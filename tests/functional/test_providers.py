@@ -108,6 +108,27 @@ def test_a_process_hears_of_an_opening_elsewhere(of, clock):
     assert second.ends(1) == ["breaker"]
 
 
+def test_a_process_hears_of_a_closing_elsewhere(of, clock):
+    provider = Watched()
+    Process(of, clock, provider=provider).open()
+    process = Process(of, clock, provider=provider)
+    assert process.ends(1) == ["breaker"]
+    provider.update(CircuitState("stock", "closed", 0, clock.time()))
+    clock.advance(1)
+    assert process.ends(1) == ["right"]
+
+
+def test_of_two_that_open_one_is_kept(of, clock):
+    provider = Watched()
+    first, second = Process(of, clock, provider=provider), Process(of, clock, provider=provider)
+    first.ends(1), second.ends(1)
+    first.open()
+    second.open()
+    assert [state.state for state in provider.updates] == ["open"]
+    clock.advance(10)
+    assert first.ends(1) + second.ends(1) == ["right", "right"]
+
+
 def test_while_one_process_probes_the_others_wait(of, clock):
     provider = Watched()
     provider.update(CircuitState("stock", "half_open", 4, clock.time()))

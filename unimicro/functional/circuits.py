@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 from unimicro.errors import DefinitionError
 from unimicro.functional.arrows import Lifting
 from unimicro.functional.attempt import tried
-from unimicro.functional.calls import around, around_async, call_of, stage_of
+from unimicro.functional.calls import call_of, stages_for
 from unimicro.functional.providers import ProvidedStore
 from unimicro.invocation import CallPayload
 from unimicro.options import listed
 from unimicro.pipeline.breaker import Breaker, find_circuit
 from unimicro.pipeline.clock import SystemClock
+from unimicro.pipeline.compiler import wrap_async, wrap_sync
 from unimicro.pipeline.events import Listeners
 from unimicro.pipeline.policy import Assembly, policy_from_config
 
@@ -44,7 +45,7 @@ class Guarding(Lifting):
         if provider is not None:
             store = ProvidedStore(provider, breaker, assembly.clock, self._failures)
             breaker = replace(breaker, store=store)
-        self._stage = stage_of(breaker, self._name, assembly)
+        self._stages = stages_for(breaker, self._name, assembly)
 
     @property
     def circuit(self) -> Circuit:
@@ -59,11 +60,13 @@ class Guarding(Lifting):
         return self.circuit.tally().failed
 
     def _lift(self, function: Callable[..., Any]) -> Callable[..., Outcome[Any]]:
-        name, run = self._name, around(self._stage, self._calling(function), self._assembly.clock)
+        name = self._name
+        run = wrap_sync(self._stages, self._calling(function), self._assembly.clock)
         return lambda *args, **kwargs: run(call_of(name, payload=CallPayload(args, kwargs)))
 
     def _lift_async(self, function: Callable[..., Any]) -> Callable[..., Coroutine[Any, Any, Outcome[Any]]]:
-        name, run = self._name, around_async(self._stage, self._calling(function), self._assembly.clock)
+        name = self._name
+        run = wrap_async(self._stages, self._calling(function), self._assembly.clock, None)
 
         async def guarded(*args: Any, **kwargs: Any) -> Outcome[Any]:
             return await run(call_of(name, payload=CallPayload(args, kwargs)))

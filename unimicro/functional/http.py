@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from unimicro.errors import DefinitionError
-from unimicro.functional.calls import around, around_async, call_of, stage_of
+from unimicro.functional.calls import call_of, stages_for
 from unimicro.functional.clients import Clients
 from unimicro.functional.exchange import Exchange
 from unimicro.functional.requests import (
@@ -22,6 +22,7 @@ from unimicro.options import listed
 from unimicro.outcome import Failure, Left
 from unimicro.pipeline.breaker import Breaker
 from unimicro.pipeline.clock import SystemClock
+from unimicro.pipeline.compiler import wrap_async, wrap_sync
 from unimicro.pipeline.events import Listeners
 from unimicro.pipeline.policy import Assembly
 from unimicro.pipeline.retry import Retry
@@ -29,17 +30,18 @@ from unimicro.pipeline.retry import Retry
 if TYPE_CHECKING:
     import httpx
 
-    from unimicro.functional.calls import AsyncRunner, Runner
     from unimicro.functional.replies import Reply
     from unimicro.invocation import Invocation
     from unimicro.outcome import Outcome
     from unimicro.pipeline.ports import Clock
+    from unimicro.pipeline.stages import AsyncRunner, Runner
 
 __all__ = ["Http", "aget", "apost", "get", "post"]
 
 Fields = Mapping[str, Any]
 Headers = Mapping[str, str]
 
+_PORTS = {"http": 80, "https": 443}
 _MOST_SERVERS = 256
 """Whose circuits are remembered; the one that was not called for longest is forgotten first."""
 
@@ -60,7 +62,7 @@ class Http:
         retry: For ``GET``, and for a ``POST`` that may be repeated; ``None`` for none.
         breaker: One circuit a server; ``None`` for none.
         max_bytes: Longest body of an answer.
-        name: Of the circuits, and in the log.
+        name: Begins the names of the circuits, which end with the server, and what is logged.
         keep_alive: Whether idle connections are kept for the next call.
         clock: Source of time; the app's, where calls are made while it serves.
         listeners: Objects told of transitions and retries; see ``unimicro.pipeline.events``.
@@ -105,7 +107,8 @@ class Http:
         self._clients = Clients(client, async_client, keep_alive=keep_alive)
         self._exchange = Exchange(self._clients, self._clock, max_bytes, name)
         self._server_of = lru_cache(_MOST_SERVERS)(self._new_server)
-        self._new_server("", "", None)
+        # Settings that cannot work are refused now, not at the first call.
+        self._new_server("http", "localhost", None)
 
     def get(
         self,
@@ -232,8 +235,10 @@ class Http:
         invocation = call_of(self._name, native=request, deadline=deadline)
         return invocation, self._server_of(url.scheme, url.host, url.port), repeatable
 
-    def _new_server(self, _scheme: str, _host: str, _port: int | None) -> _Server:
-        return _Server(self._name, *self._policies, Assembly(self._clock, self._listeners), self._exchange)
+    def _new_server(self, scheme: str, host: str, port: int | None) -> _Server:
+        # A listener is told which server is down.
+        name = f"{self._name} {scheme}://{host}:{port or _PORTS.get(scheme)}"
+        return _Server(name, *self._policies, Assembly(self._clock, self._listeners), self._exchange)
 
 
 class _Server:
@@ -242,22 +247,22 @@ class _Server:
     def __init__(
         self, name: str, retry: Retry | None, breaker: Breaker | None, assembly: Assembly, exchange: Exchange
     ) -> None:
-        self._retry = stage_of(retry, name, assembly)
-        self._breaker = stage_of(breaker, name, assembly)
+        self._retry = stages_for(retry, name, assembly)
+        self._breaker = stages_for(breaker, name, assembly)
         self._clock = assembly.clock
         self._exchange = exchange
 
     @cached_property
     def runners(self) -> tuple[Runner, Runner]:
         """For a call that is made once, and for one that may be repeated."""
-        once = around(self._breaker, self._exchange.send, self._clock)
-        return once, around(self._retry, once, self._clock)
+        once = wrap_sync(self._breaker, self._exchange.send, self._clock)
+        return once, wrap_sync(self._retry, once, self._clock)
 
     @cached_property
     def async_runners(self) -> tuple[AsyncRunner, AsyncRunner]:
         """The same for event loops."""
-        once = around_async(self._breaker, self._exchange.asend, self._clock)
-        return once, around_async(self._retry, once, self._clock)
+        once = wrap_async(self._breaker, self._exchange.asend, self._clock, None)
+        return once, wrap_async(self._retry, once, self._clock, None)
 
 
 _shared = Http(keep_alive=False)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from unimicro.lambda_adapter.http_v1 import HttpV1
     from unimicro.lambda_adapter.http_v2 import HttpV2
     from unimicro.operation import HttpBinding, Operation
+    from unimicro.pipeline.stages import Runner
     from unimicro.routes.http import HttpDoor
     from unimicro.routes.request import HttpRequest
 
@@ -56,10 +57,12 @@ class Group(NamedTuple):
     """Operations of one service with the same authorizers: to ask one is to ask all.
 
     Attributes:
+        authorize: Asks them, for the first of the operations.
         operations: There is one at least.
         routes: ``GET/orders/*`` of each.
     """
 
+    authorize: Runner
     operations: list[Operation]
     routes: list[str]
 
@@ -93,7 +96,7 @@ class AuthorizerEvents(EventKind):
             alike = operation.service, policies["auth"], policies.get("activities")
             group = next((group for other, group in known if other == alike), None)
             if group is None:
-                group = Group([], [])
+                group = Group(self.app.authorization_of(operation.name), [], [])
                 known.append((alike, group))
             group.operations.append(operation)
             group.routes.extend(self._routes_of(operation.http))
@@ -143,7 +146,7 @@ class AuthorizerEvents(EventKind):
             else:
                 metadata = request.metadata
             caller = Invocation(operation.name, metadata=metadata, door="lambda", stage=stage, id=new_id())
-            outcome = self.app.authorize(caller)
+            outcome = group.authorize(caller)
             if outcome.is_right():
                 yield group, outcome.value
 

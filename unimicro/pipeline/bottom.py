@@ -112,7 +112,7 @@ class _Work:
                 )
 
 
-async def in_thread(threads: Executor, work: Callable[[], Any]) -> Any:
+async def in_thread(threads: Executor | None, work: Callable[[], Any]) -> Any:
     """Run ``work`` in a worker thread that sees the caller's context variables."""
     import asyncio
     from contextvars import copy_context
@@ -140,7 +140,9 @@ def sync_perform(clock: Clock) -> Callable[[Do | Await, float | None], Any]:
     return perform
 
 
-def async_perform(threads: Executor, clock: Clock) -> Callable[[Do | Await, float | None], Awaitable[Any]]:
+def async_perform(
+    threads: Executor | None, clock: Clock
+) -> Callable[[Do | Await, float | None], Awaitable[Any]]:
     """Does what a flow asked for, on the async driver."""
 
     def perform(step: Do | Await, deadline: float | None) -> Awaitable[Any]:

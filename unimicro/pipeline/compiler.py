@@ -22,9 +22,18 @@ if TYPE_CHECKING:
     from unimicro.operation import Operation
     from unimicro.pipeline.policy import Assembly, Policy
     from unimicro.pipeline.ports import Clock
-    from unimicro.pipeline.stages import Guard, Runner
+    from unimicro.pipeline.stages import AsyncRunner, Guard, Runner
 
-__all__ = ["compile_async", "compile_authorization", "compile_sync", "stages_of", "user_stage"]
+__all__ = [
+    "compile_async",
+    "compile_authorization",
+    "compile_sync",
+    "stage_of",
+    "stages_of",
+    "user_stage",
+    "wrap_async",
+    "wrap_sync",
+]
 
 
 def stages_of(
@@ -33,7 +42,7 @@ def stages_of(
     """The stages of ``operation`` in running order; a policy that is off leaves none."""
     stages = [Stage("arguments", ORDER["arguments"], operation.binder.guard), *extra]
     for policy in policies:
-        stage = _stage_of(policy, operation, assembly)
+        stage = stage_of(policy, operation, assembly)
         if stage is not None:
             stages.append(stage)
     if assembly.listeners.hear_rejections:
@@ -47,7 +56,12 @@ def stages_of(
     return tuple(sorted(stages, key=lambda stage: (stage.order, not _is_shadow(stage))))
 
 
-def _stage_of(policy: Policy, operation: Operation, assembly: Assembly) -> Stage | None:
+def stage_of(policy: Policy, operation: Operation, assembly: Assembly) -> Stage | None:
+    """The stage of a policy in its mode; ``None`` for one that is off, or leaves none.
+
+    Raises:
+        DefinitionError: The policy cannot stand on ``operation``.
+    """
     if policy.mode == "off":
         return None
     try:
@@ -134,27 +148,54 @@ def _wrap(stages: Sequence[Stage], runner: Any, driver: ModuleType, flows: dict[
     return runner
 
 
-def compile_sync(operation: Operation, stages: Sequence[Stage], clock: Clock) -> Any:
+def wrap_sync(stages: Iterable[Stage], bottom: Runner, clock: Clock) -> Runner:
+    """``bottom`` with the stages around it, on the sync driver."""
+    from unimicro.pipeline import _sync
+
+    flows = {"clock": clock, "perform": sync_perform(clock)}
+    runner: Runner = _wrap([_for_sync(stage) for stage in stages], bottom, _sync, flows)
+    return runner
+
+
+def wrap_async(
+    stages: Iterable[Stage], bottom: AsyncRunner, clock: Clock, threads: Executor | None
+) -> AsyncRunner:
+    """``bottom`` with the stages around it, on the async driver.
+
+    Args:
+        stages: Outermost first.
+        bottom: What lies below them.
+        clock: Source of time.
+        threads: For what may block; the event loop's own if ``None``.
+    """
+    from unimicro.pipeline import _async
+
+    flows = {"clock": clock, "perform": async_perform(threads, clock)}
+    runner: AsyncRunner = _wrap([_for_async(stage) for stage in stages], bottom, _async, flows)
+    return runner
+
+
+def compile_sync(operation: Operation, stages: Iterable[Stage], clock: Clock) -> Runner:
     """The runner of Lambda, WSGI and in-process sync calls."""
     from unimicro.pipeline import _sync
 
-    bottom = _sync.run_method(operation, sync_invoke(operation, clock), clock)
-    return _wrap(
-        [_for_sync(stage) for stage in stages],
-        bottom,
-        _sync,
-        {"clock": clock, "perform": sync_perform(clock)},
-    )
+    return wrap_sync(stages, _sync.run_method(operation, sync_invoke(operation, clock), clock), clock)
 
 
-def compile_authorization(stages: Sequence[Stage], clock: Clock) -> Runner:
+def compile_async(
+    operation: Operation, stages: Iterable[Stage], clock: Clock, threads: Executor
+) -> AsyncRunner:
+    """The runner of ASGI and in-process async calls."""
+    from unimicro.pipeline import _async
+
+    bottom = _async.run_method(operation, async_invoke(operation, clock, threads), clock)
+    return wrap_async(stages, bottom, clock, threads)
+
+
+def compile_authorization(stages: Iterable[Stage], clock: Clock) -> Runner:
     """A runner that asks the authorizers among ``stages`` and answers with the principal."""
-    from unimicro.pipeline import _sync
-
-    asked = [_for_sync(s) for s in stages if ORDER["auth"] <= s.order < ORDER["rate_limit"]]
-    flows = {"clock": clock, "perform": sync_perform(clock)}
-    runner: Runner = _wrap(asked, lambda invocation: Right(invocation.principal), _sync, flows)
-    return runner
+    asked = [stage for stage in stages if ORDER["auth"] <= stage.order < ORDER["rate_limit"]]
+    return wrap_sync(asked, lambda invocation: Right(invocation.principal), clock)
 
 
 def _for_sync(stage: Stage) -> Stage:
@@ -163,19 +204,6 @@ def _for_sync(stage: Stage) -> Stage:
     if stage.inline is None:
         return stage
     return stage._replace(run=stage.inline, kind="bracket" if isinstance(stage.inline, Bracket) else "guard")
-
-
-def compile_async(operation: Operation, stages: Sequence[Stage], clock: Clock, threads: Executor) -> Any:
-    """The runner of ASGI and in-process async calls."""
-    from unimicro.pipeline import _async
-
-    bottom = _async.run_method(operation, async_invoke(operation, clock, threads), clock)
-    return _wrap(
-        [_for_async(stage) for stage in stages],
-        bottom,
-        _async,
-        {"clock": clock, "perform": async_perform(threads, clock)},
-    )
 
 
 def _for_async(stage: Stage) -> Stage:

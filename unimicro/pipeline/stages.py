@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from unimicro.pipeline.policy import Policy
 
 __all__ = [
+    "AsyncRunner",
     "Await",
     "Bracket",
     "Do",
@@ -64,6 +65,7 @@ Guard = Callable[[Invocation], Invocation | Outcome[Invocation]]
 Steps = Generator[Invocation | Pause | Do | Await, Any, Any]
 Flow = Callable[[Invocation], Steps]
 Runner = Callable[[Invocation], Outcome[Any]]
+AsyncRunner = Callable[[Invocation], Awaitable[Outcome[Any]]]
 
 
 class Bracket(NamedTuple):
