@@ -41,7 +41,6 @@ __all__ = ["Http", "aget", "apost", "get", "post"]
 Fields = Mapping[str, Any]
 Headers = Mapping[str, str]
 
-_PORTS = {"http": 80, "https": 443}
 _MOST_SERVERS = 256
 """Whose circuits are remembered; the one that was not called for longest is forgotten first."""
 
@@ -62,7 +61,7 @@ class Http:
         retry: For ``GET``, and for a ``POST`` that may be repeated; ``None`` for none.
         breaker: One circuit a server; ``None`` for none.
         max_bytes: Longest body of an answer.
-        name: Begins the names of the circuits, which end with the server, and what is logged.
+        name: Of the circuits, in the log and in refusals; give each ``base_url`` one of its own.
         keep_alive: Whether idle connections are kept for the next call.
         clock: Source of time; the app's, where calls are made while it serves.
         listeners: Objects told of transitions and retries; see ``unimicro.pipeline.events``.
@@ -235,10 +234,9 @@ class Http:
         invocation = call_of(self._name, native=request, deadline=deadline)
         return invocation, self._server_of(url.scheme, url.host, url.port), repeatable
 
-    def _new_server(self, scheme: str, host: str, port: int | None) -> _Server:
-        # A listener is told which server is down.
-        name = f"{self._name} {scheme}://{host}:{port or _PORTS.get(scheme)}"
-        return _Server(name, *self._policies, Assembly(self._clock, self._listeners), self._exchange)
+    def _new_server(self, _scheme: str, _host: str, _port: int | None) -> _Server:
+        # The server is not named: what a circuit is called reaches the callers of a service that hands it on.
+        return _Server(self._name, *self._policies, Assembly(self._clock, self._listeners), self._exchange)
 
 
 class _Server:
