@@ -41,6 +41,7 @@ soak: $(STAMP) ## Long runs
 
 bench: $(STAMP) ## Side by side with peers; needs wrk for the HTTP doors
 	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/policies.py
 	$(BIN)/python benchmarks/lambda_event.py
 	$(BIN)/python benchmarks/http_door.py
 

@@ -99,6 +99,7 @@ def merged_policies(
     for origin, policies in _wide_in_code(operation, app_policies).items():
         _place_wide(merged, operation, policies, origin)
     for policy in operation.options.policies:
+        _require_kin(merged, operation, policy)
         _place(merged, policy, "entry")
     kinds = builtin.POLICIES if plugins is None else builtin.POLICIES | plugins.policy_kinds()
     _place_wide(merged, operation, _configured(merged, settings.policies, "policies", kinds), "[policies]")
@@ -130,7 +131,24 @@ def _place_wide(
 ) -> None:
     for policy in policies:
         if _may_stand_on(operation, policy):
+            _require_kin(merged, operation, policy)
             _place(merged, policy, origin)
+
+
+def _require_kin(merged: Mapping[str, Sourced], operation: Operation, policy: Policy) -> None:
+    """An authorizer that is off opens the entry: only its own kind is switched off by it.
+
+    Raises:
+        DefinitionError: Another one protects the entry.
+    """
+    if policy.name != "auth" or policy.mode != "off" or operation.options.no_auth:
+        return
+    present = merged["auth"].policy
+    if present.mode != "off" and type(present) is not type(policy):
+        raise DefinitionError(
+            f"{operation.name}: {type(policy).__name__} is off, but {type(present).__name__} protects the"
+            " entry: leave it out, or open the entry with no_auth=True"
+        )
 
 
 def _place(merged: dict[str, Sourced], policy: Policy, origin: str) -> None:
@@ -148,14 +166,21 @@ def _configured(
         where = f"{place}.{name}"
         kind = builtin.load(kinds[name]) if isinstance(kinds[name], str) else kinds[name]
         if (value is False or isinstance(value, str)) and kind.name != name:
-            raise ConfigurationError(f"{where}: authorizers are switched with {kind.name!r}")
+            raise _not_by_kind(where, kind)
         if value is False or isinstance(value, str):
             mode = "off" if value is False else value
             present = merged[name].policy if name in merged else None
             if value is not False or present is not None:
                 yield _in_mode(present, kind, mode, name, where)
         else:
-            yield policy_from_config(kind, value, where)
+            policy = policy_from_config(kind, value, where)
+            if policy.mode == "off" and kind.name != name:
+                raise _not_by_kind(where, kind)
+            yield policy
+
+
+def _not_by_kind(where: str, kind: type[Policy]) -> ConfigurationError:
+    return ConfigurationError(f"{where}: authorizers are switched with {kind.name!r}")
 
 
 def _in_mode(present: Policy | None, kind: type[Policy], mode: str, name: str, where: str) -> Policy:
@@ -165,9 +190,9 @@ def _in_mode(present: Policy | None, kind: type[Policy], mode: str, name: str, w
             f"{where}: an authorizer in shadow protects nothing; to open the entry say auth = false, to try"
             " another authorizer beside the one in force give it as a table with mode = 'shadow'"
         )
-    policy = policy_from_config(kind, True, where) if present is None else present
     if mode not in MODES:
         raise ConfigurationError(f"{where}: the mode must be one of {', '.join(MODES)}, got {mode!r}")
+    policy = policy_from_config(kind, True, where) if present is None else present
     return replace(policy, mode=cast("Mode", mode))
 
 
@@ -207,7 +232,7 @@ class StoreFinder:
             raise ConfigurationError(f"there is no store {name!r}{nearest(name, names)}")
         settings = dict(self._tables[name])
         kind = settings.pop("kind", None)
-        if kind not in builtin.STORES:
+        if not isinstance(kind, str) or kind not in builtin.STORES:
             known = ", ".join(builtin.STORES)
             raise ConfigurationError(f"stores.{name}.kind must be one of {known}, got {kind!r}")
         if port not in builtin.STORES[kind]:

@@ -24,6 +24,7 @@ entries with JSON in ``UNIMICRO_ENTRIES``.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -207,6 +208,8 @@ def _checked(name: str, value: Any, source: str) -> Any:
         raise ConfigurationError(f"{source}: {name} must be {wanted}, got {value!r}")
     if name in _LOWEST and not value >= _LOWEST[name]:
         raise ConfigurationError(f"{source}: {name} must be at least {_LOWEST[name]}, got {value!r}")
+    if value == math.inf:
+        raise ConfigurationError(f"{source}: {name} must be finite")
     if name == "stage" and not value.strip():
         raise ConfigurationError(f"{source}: stage must have a name; leave it out for 'dev'")
     if name in _ALLOWED and value not in _ALLOWED[name]:

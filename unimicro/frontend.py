@@ -107,6 +107,8 @@ class FrontEnd(ABC, Generic[Native, Answer]):
             door: Another name than the door's own.
         """
         fields = metadata.fields
+        if "idempotency-key" in fields and len(metadata.getall("idempotency-key")) > 1:
+            return Left(Failure("invalid_argument", "Idempotency-Key was given more than once"))
         timeout = fields.get("x-timeout-ms")
         if timeout is not None:
             timeout = timeout.strip()

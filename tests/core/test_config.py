@@ -104,6 +104,7 @@ def test_an_impossible_value_in_the_environment_is_named(monkeypatch, name, valu
         ({"threads": 0}, "threads must be at least 1"),
         ({"max_body_bytes": -1}, "at least 0"),
         ({"deadline_reserve": float("nan")}, "at least 0"),
+        ({"deadline_reserve": float("inf")}, "deadline_reserve must be finite"),
         ({"authorizer_response": "both"}, "simple, iam"),
         ({"base_path": "api"}, "must start with '/'"),
         ({"policies": []}, "policies must be a table"),

@@ -13,6 +13,8 @@ from tests.functional.caller import Caller
 from tests.functional.server import Answer
 from unimicro import Failure, failure_of
 from unimicro.functional import Reply, ReplyError
+from unimicro.functional.replies import outcome_of
+from unimicro.metadata import Metadata
 
 STATUSES = {
     400: "internal",
@@ -154,3 +156,21 @@ def test_text_is_in_the_charset_of_the_answer(caller, server, body, content_type
 def test_a_body_that_is_no_json_is_left(caller, server):
     server.answers = [Answer(200, b"{")]
     assert failure_of(caller.get(server.url).bind(Reply.json)).code == "internal"
+
+
+@pytest.mark.parametrize(
+    "date",
+    [
+        "Mon, 01 Jan 99999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +9999999999",
+    ],
+)
+def test_a_retry_after_that_is_no_date_is_none(date):
+    failure = outcome_of(Reply(503, Metadata({"retry-after": date}), b""), 0.0).monoid[0]
+    assert (failure.code, failure.retry_after) == ("unavailable", None)
+
+
+@pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "utf-8\0", "no-such"])
+def test_a_charset_that_is_none_is_read_as_utf_8(charset):
+    headers = Metadata({"content-type": f"text/plain; charset={charset}"})
+    assert Reply(200, headers, "grün \xff".encode()).text == "grün \xff"

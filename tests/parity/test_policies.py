@@ -26,6 +26,7 @@ from unimicro import (
     entry,
 )
 from unimicro.errors import NotFound, Unavailable
+from unimicro.metadata import Metadata
 
 KEY = {"idempotency-key": '"k-1"'}
 
@@ -186,3 +187,27 @@ def test_a_refusal_says_which_layer_and_which_policy(name, layer, policy):
     if layer in ("rate_limit", "breaker"):
         assert int(dict(fields)["retry-after"]) >= 1
         assert problem["retry_after_ms"] > 0
+
+
+def test_a_key_that_is_given_twice_is_no_key():
+    door = app_of().door("http")
+    twice = Metadata([("idempotency-key", "a"), ("idempotency-key", "b")])
+    answer = door.handle(door.request("POST", "/response", "", twice, b"", None))
+    assert answer.status == 400
+    assert b"Idempotency-Key was given more than once" in answer.body
+
+
+def test_a_fallback_is_neither_kept_nor_cached():
+    class News(Service):
+        read = 0
+
+        @entry(no_auth=True, safe=True, idempotency=Idempotency(), cache=Cache(), fallback=Fallback("old"))
+        def post_news(self) -> str:
+            self.read += 1
+            if self.read == 1:
+                raise Unavailable("no news")
+            return "new"
+
+    client = App(News()).test_client()
+    answers = [client.post("/news", headers=KEY).data for _ in range(3)]
+    assert answers == [b"old", b"new", b"new"]

@@ -121,6 +121,13 @@ def test_nobody_may_do_anything():
     assert not authorized(Principal("ann", scopes=("a",), claims={"activities": ["a"]}), "a")
 
 
+def test_grants_that_are_no_names_grant_nothing_and_raise_nothing():
+    for grants in (None, (None, 5), "*:a", [["a"]], {"a": 1}, 5):
+        assert not authorized(Principal("ann", activities=grants), "a")
+    assert authorized(Principal("ann", activities="a"), "a")
+    assert authorized(Principal("ann", activities=(None, "a")), "a")
+
+
 @pytest.mark.parametrize(
     ("required", "namespace"),
     [
@@ -133,6 +140,10 @@ def test_nobody_may_do_anything():
         ((5,), ""),
         (("a",), "x:y"),
         (("a",), "*"),
+        (5, ""),
+        (None, ""),
+        (("a",), None),
+        (("a",), 5),
     ],
 )
 def test_impossible_requirements_are_refused_at_definition(required, namespace):

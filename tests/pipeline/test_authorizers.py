@@ -13,10 +13,13 @@ import pytest
 from tests.pipeline.asking import app_of
 from unimicro import App, Await, Do, Failure, Principal, Service, Token, entry
 from unimicro.errors import ConfigurationError, DefinitionError
+from unimicro.invocation import IN_PROCESS, Invocation
 from unimicro.pipeline.activities import activities
 from unimicro.pipeline.api_key import ApiKey
 from unimicro.pipeline.authorizer import Authorizer
 from unimicro.pipeline.decision import Decision, challenge
+from unimicro.pipeline.jwt import Jwt
+from unimicro.pipeline.policy import Bound
 
 if TYPE_CHECKING:
     from unimicro.pipeline.events import Rejection
@@ -349,3 +352,64 @@ def test_what_cannot_tell_who_calls_is_refused_as_the_authorizer():
     for policy in (activities("a") | Says(), Says() | activities("a")):
         with pytest.raises(DefinitionError, match=r"safe.get: .*Activities.* cannot tell who calls"):
             app_of(policy)
+
+
+@pytest.mark.parametrize("combine", [lambda a, b: a & b, lambda a, b: b & a, lambda a, b: a | b])
+def test_a_member_whose_mode_is_misspelt_is_refused(combine):
+    with pytest.raises(DefinitionError, match=r"Says\.mode must be one of .* got 'enforced'"):
+        combine(Says("x-a"), Says("x-b", mode="enforced"))
+
+
+def test_an_authorizer_that_is_off_does_not_open_what_another_protects():
+    off = ApiKey(keys=KEYS, mode="off")
+    with pytest.raises(DefinitionError, match=r"safe.get: ApiKey is off, but Token protects .* no_auth=True"):
+        app_of(off)
+    with pytest.raises(DefinitionError, match=r"Token is off, but ApiKey protects"):
+        app_of(ApiKey(keys=KEYS), Token(mode="off"))
+    table = {"policies": {"api_key": {"keys": KEYS, "mode": "off"}}}
+    with pytest.raises(ConfigurationError, match=r"policies.api_key: authorizers are switched with 'auth'"):
+        app_of(config=table)
+    app = app_of(ApiKey(keys=KEYS), off)
+    assert "auth" not in app.policies_of(app.operations["safe.get"])
+
+    class Open(Service):
+        @entry(no_auth=True)
+        def get(self):
+            return "open"
+
+    assert App(Open(), policies=[off]).test_client().get("/").status_code == 200
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_who_comes_with_a_principal_is_asked_what_a_combination_requires(how):
+    app = app_of(Says("x-a", how) & activities("orders"))
+
+    def code(principal):
+        outcome = app.run(Invocation("safe.get", principal=principal))
+        return "" if outcome.is_right() else outcome.monoid[0].code
+
+    assert code(Principal("ann", activities=("orders",))) == ""
+    assert code(IN_PROCESS) == ""
+    assert code(Principal("ann")) == "permission_denied"
+    # One that could come in by the other branch is not asked.
+    app = app_of(Says("x-a", how) & activities("orders") | Says("x-b"))
+    assert code(Principal("ann")) == ""
+
+
+def test_a_member_that_is_off_adds_no_time():
+    slow = Jwt("i", "a", jwks_uri="https://issuer.example/jwks", timeout=5.0)
+    assert (ApiKey(keys=KEYS) & slow).worst_case(Bound(1.0, 1)) == Bound(6.0, 1)
+    assert (ApiKey(keys=KEYS) & replace(slow, mode="off")).worst_case(Bound(1.0, 1)) == Bound(1.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"env": 5}, "env"),
+        ({"env": ["KEYS"]}, "env"),
+        ({"keys": KEYS, "env": True}, "env"),
+    ],
+)
+def test_a_variable_that_has_no_name_is_refused(settings, named):
+    with pytest.raises(DefinitionError, match=rf"ApiKey\.{named} must be text"):
+        ApiKey(**settings)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.pipeline.test_breaker_fleet import Process, Store, perform
 from unimicro import VirtualClock
-from unimicro.invocation import Invocation
+from unimicro.invocation import IN_PROCESS, Invocation
 from unimicro.outcome import Failure, Left, Right
 
 CONTAINERS = 500
@@ -53,7 +53,7 @@ class Simulation:
     def run(self) -> None:
         for container in self.containers:
             stage = next(s for s in container.app.stages_of("worker.get") if s.name == "breaker")
-            invocation = container.app._in_process("worker.get", (), {})
+            invocation = Invocation("worker.get", principal=IN_PROCESS, id="test")
             self._call_later(container, lambda stage=stage, inv=invocation: stage.run(inv), PERIOD)
         while self.events and self.events[0][0] < END:
             time, _, what = heapq.heappop(self.events)

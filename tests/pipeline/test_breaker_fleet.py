@@ -12,9 +12,8 @@ import pytest
 from tests.pipeline.conftest import sync_drive
 from unimicro import App, Breaker, Service, VirtualClock, entry
 from unimicro.errors import Unavailable
-from unimicro.invocation import Invocation
+from unimicro.invocation import IN_PROCESS, Invocation
 from unimicro.outcome import Right
-from unimicro.pipeline.breaker import find_circuit
 from unimicro.pipeline.ports import CircuitRecord
 from unimicro.pipeline.stages import Do
 from unimicro.stores.memory import MemoryBreakerStore
@@ -87,7 +86,7 @@ class Process:
         self._drive = drive
         breaker = Breaker("work", store="fleet", **{**SETTINGS, **settings})
         self.app = App(self.worker, clock=clock, policies=[breaker], stores={"fleet": store})
-        self.circuit = find_circuit(self.app._assembly, "work")
+        self.circuit = self.app.circuit("work")
 
     def calls(self, count: int = 1, *, down: bool = False) -> str:
         """``.`` for a call that reached the service, ``-`` for a refused one."""
@@ -175,7 +174,7 @@ def test_a_probe_that_fails_lets_all_wait_twice_as_long(pair, store, clock):
 def probing(process: Process) -> Any:
     """A call that has got in and has not ended."""
     stage = next(stage for stage in process.app.stages_of("worker.get") if stage.name == "breaker")
-    steps = stage.run(process.app._in_process("worker.get", (), {}))
+    steps = stage.run(Invocation("worker.get", principal=IN_PROCESS, id="test"))
     assert isinstance(perform(steps, next(steps)), Invocation)
     return steps
 
@@ -407,6 +406,76 @@ class TestOutage:
     def test_a_record_that_makes_no_sense_is_an_outage(self, pair, store, clock, state):
         store._records["work"] = CircuitRecord(state, 7)
         assert pair[0].calls(5, down=True) == "....-"
+
+    def test_a_store_that_refuses_the_version_after_the_one_it_shows_is_an_outage(self, pair, store, clock):
+        first, second = pair
+        first.calls(4, down=True)
+        second.calls()
+        store.swap = lambda circuit, record: False
+        clock.advance(10)
+        assert first.calls(2) == ".."
+        assert second.calls(2) == ".."
+
+
+def test_a_store_that_has_a_length_is_shared_while_it_is_empty(clock):
+    class Countable(Store):
+        def __len__(self) -> int:
+            return len(self._records)
+
+    store, worker = Countable(), Worker()
+    app = App(worker, clock=clock, policies=[Breaker("work", store=store, **SETTINGS)])
+    worker.down = True
+    for _ in range(4):
+        app.call("worker.get")
+    assert store.record.state == "open"
+
+
+class TestClocksThatDiffer:
+    def test_no_wait_of_another_is_longer_than_the_longest_of_ones_own(self, store, clock):
+        ahead = Process(store, VirtualClock(epoch=clock.time() + 86_400))
+        process = Process(store, clock, open_seconds_max=40)
+        ahead.calls(4, down=True)
+        assert process.calls() == "-"
+        assert process.circuit.retry_after() == pytest.approx(40)
+        clock.advance(40)
+        assert process.calls(2) == ".."
+
+    def test_nor_is_a_lease(self, store, clock):
+        ahead_clock = VirtualClock(epoch=clock.time() + 86_400)
+        ahead = Process(store, ahead_clock)
+        ahead.calls(4, down=True)
+        ahead_clock.advance(10)
+        probe = probing(ahead)
+        process = Process(store, clock)
+        assert process.calls() == "-"
+        clock.advance(30)
+        assert process.calls() == "-"  # its end is an opening, as ever
+        clock.advance(20)
+        assert process.calls(2) == ".."
+        probe.close()
+
+    @pytest.mark.parametrize("number", [1e308, -1e308])
+    def test_nor_is_one_that_makes_no_sense(self, store, clock, number):
+        store._records["work"] = CircuitRecord("open", 7, retry_at=number, openings=10**30)
+        process = Process(store, clock)
+        process.calls()
+        clock.advance(60)
+        assert process.calls(2) == ".."
+        assert store.record.state == "closed"
+
+
+def test_a_thread_that_cannot_be_started_is_an_outage_that_passes(clock, monkeypatch):
+    def refused(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    store = BlockingStore()
+    process = Process(store, clock)
+    with monkeypatch.context() as patch:
+        patch.setattr("unimicro.pipeline.bounded.Thread.start", refused)
+        assert process.calls(4, down=True) == "...."
+    clock.advance(5)
+    assert process.calls() == "-"
+    assert store.record.state == "open"
 
 
 def test_a_slow_store_is_waited_for_no_longer_than_its_timeout(clock, drive, caplog):

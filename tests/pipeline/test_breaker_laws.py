@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.pipeline.test_breaker_fleet import Process, Store, perform
 from unimicro import VirtualClock
-from unimicro.invocation import Invocation
+from unimicro.invocation import IN_PROCESS, Invocation
 from unimicro.outcome import Failure, Left, Right
 
 PROCESSES = st.integers(0, 2)
@@ -44,7 +44,7 @@ class Sharing(RuleBasedStateMachine):
     def a_call_begins(self, number):
         process = self.processes[number]
         stage = next(stage for stage in process.app.stages_of("worker.get") if stage.name == "breaker")
-        steps = stage.run(process.app._in_process("worker.get", (), {}))
+        steps = stage.run(Invocation("worker.get", principal=IN_PROCESS, id="test"))
         try:
             assert isinstance(perform(steps, next(steps)), Invocation)
         except StopIteration as stop:

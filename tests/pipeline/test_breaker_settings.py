@@ -10,7 +10,6 @@ import pytest
 from unimicro import App, Breaker, Service, VirtualClock, entry
 from unimicro.errors import ConfigurationError, DefinitionError, NotFound, Unavailable
 from unimicro.outcome import Failure, Left
-from unimicro.pipeline.breaker import find_circuit
 from unimicro.pipeline.circuit import Circuit
 from unimicro.pipeline.events import Listeners, Transition
 from unimicro.pipeline.policy import Bound
@@ -44,7 +43,7 @@ class Rig:
         self.hear = self.told.append
         settings = {"window": 4, "minimum_calls": 4, "open_seconds": 10, "jitter": 0, **settings}
         self.app = App(self.dial, clock=self.clock, policies=[Breaker("dial", **settings)], listeners=[self])
-        self.circuit = find_circuit(self.app._assembly, "dial")
+        self.circuit = self.app.circuit("dial")
         self._drive = drive
 
     def on_transition(self, transition):
@@ -220,7 +219,7 @@ class TestForced:
     def test_an_unknown_circuit_is_refused_with_the_nearest(self, drive):
         rig = Rig(drive)
         with pytest.raises(ConfigurationError, match="no circuit 'diel'; did you mean 'dial'"):
-            find_circuit(rig.app._assembly, "diel")
+            rig.app.circuit("diel")
 
 
 class TestListeners:
@@ -301,6 +300,17 @@ WRONG = [
     ("jitter", {"jitter": 1}),
     ("jitter", {"jitter": -0.1}),
     ("jitter", {"jitter": "0.1"}),
+    ("jitter", {"jitter": False}),
+    ("circuit", {"circuit": 5}),
+    ("circuit", {"circuit": None}),
+    ("window", {"window": 10**13}),
+    ("window_seconds", {"window_seconds": 10**13}),
+    ("open_seconds", {"open_seconds": 10**400}),
+    ("open_seconds_max", {"open_seconds_max": 1e300}),
+    ("half_open_timeout", {"half_open_timeout": 10**400}),
+    ("slow_call_seconds", {"slow_call_seconds": float("inf")}),
+    ("failure_rate", {"failure_rate": 10**400}),
+    ("store_timeout", {"store_timeout": 1e300}),
     ("permitted_probes", {"permitted_probes": 0}),
     ("max_concurrent_probes", {"max_concurrent_probes": 2}),
     ("half_open_timeout", {"half_open_timeout": 0}),
@@ -322,7 +332,7 @@ def test_a_time_window_may_ask_for_more_calls_than_the_other_window_holds():
     assert Breaker(window_seconds=60, minimum_calls=500).window == 20
 
 
-@pytest.mark.parametrize("store", ["nowhere", object()])
+@pytest.mark.parametrize("store", ["nowhere", object(), None, 0, {}])
 def test_a_store_that_is_none_is_refused_with_its_place(store):
     with pytest.raises(ConfigurationError, match=r"Breaker\.store of .*dial"):
         App(Dial(VirtualClock()), policies=[Breaker("dial", store=store)])
@@ -348,7 +358,7 @@ def test_a_circuit_named_as_the_operation_is_the_same_circuit():
         @entry(no_auth=True, breaker=Breaker("named.get"))
         def get_other(self): ...
 
-    assert find_circuit(App(Named())._assembly, "named.get").settings.circuit == "named.get"
+    assert App(Named()).circuit("named.get").settings.circuit == "named.get"
 
 
 def test_only_a_store_adds_to_the_worst_case():

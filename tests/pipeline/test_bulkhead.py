@@ -392,6 +392,8 @@ def test_the_worst_case_includes_the_line():
     [
         ("max_concurrent", 0), ("max_concurrent", 1.5), ("max_concurrent", True), ("max_waiting", 0),
         ("max_wait", -1), ("max_wait", float("nan")), ("max_wait", "1"), ("retry_after", 0),
+        ("max_wait", False), ("max_wait", float("inf")), ("retry_after", float("inf")), ("pool", 5),
+        ("pool", ["x"]),
     ],
 )  # fmt: skip
 def test_impossible_settings_are_refused_by_name(setting, value):

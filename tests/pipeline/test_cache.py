@@ -84,6 +84,13 @@ def test_answers_are_one_principals(ask):
     assert [ask(app, principal).value for principal in (ALICE, BOB, None, ALICE, BOB, None)] == [1, 2, 3] * 2
 
 
+def test_a_subject_of_another_issuer_is_another_principal(ask):
+    _service, app, _clock = catalog()
+    for number, issuer in enumerate(("https://one.example", "https://two.example"), 1):
+        principal = Principal("alice", claims={"iss": issuer})
+        assert [ask(app, principal).value for _ in range(2)] == [number] * 2
+
+
 def test_answers_may_be_shared(ask):
     _, app, _ = catalog(shared=True)
     assert [ask(app, principal).value for principal in (ALICE, BOB, None)] == [1, 1, 1]

@@ -114,6 +114,41 @@ def test_a_function_is_not_called_when_the_time_is_over(drive):
     assert called == []
 
 
+def test_a_function_is_cut_off_at_the_deadline(drive):
+    async def hang(_):
+        await clock.asleep(100)
+
+    class Late(Service):
+        @entry(no_auth=True, deadline=Deadline(1.0), fallback=Fallback(function=hang))
+        async def get(self):
+            raise DOWN
+
+    clock = VirtualClock()
+    failed = failure(drive(App(Late(), clock=clock, config={}), "late.get"))
+    assert (failed.code, failed.layer) == ("deadline_exceeded", "deadline")
+    assert clock.now() == pytest.approx(1001.0)
+
+
+def test_what_a_sync_function_brings_after_the_deadline_is_dropped_and_logged(drive, caplog):
+    class Late(Service):
+        @entry(no_auth=True, deadline=Deadline(1.0), fallback=Fallback(function=lambda _: clock.advance(2)))
+        def get(self):
+            raise DOWN
+
+    clock = VirtualClock()
+    failed = failure(drive(App(Late(), clock=clock, config={}), "late.get"))
+    assert (failed.code, failed.layer) == ("deadline_exceeded", "deadline")
+    assert "late.get answered after its deadline" in caplog.text
+
+
+def test_an_object_with_an_async_call_is_awaited(drive):
+    class Instead:
+        async def __call__(self, failed):
+            return failed.code
+
+    assert Wrong(DOWN, Fallback(function=Instead())).call(drive).value == "unavailable"
+
+
 def test_a_bulkhead_that_is_full_counts_as_a_fault(drive):
     class Full(Service):
         @entry(no_auth=True, bulkhead=Bulkhead(1), fallback=Fallback("instead"))
@@ -140,6 +175,7 @@ def test_the_configuration_can_give_one(drive):
         ({"function": "name"}, r"Fallback\.function"),
         ({"value": 1, "on": ["unavailible"]}, r"Fallback\.on.*did you mean 'unavailable'"),
         ({"value": 1, "on": "unavailable"}, r"Fallback\.on takes a list"),
+        ({"value": 1, "on": [["unavailable"]]}, r"Fallback\.on: \['unavailable'\] is no failure code"),
     ],
 )
 def test_impossible_settings_are_refused(settings, complaint):

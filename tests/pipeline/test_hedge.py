@@ -250,6 +250,24 @@ def test_a_stray_cancellation_is_a_failure_as_without_a_hedge():
     assert failure(outcome).code == "internal"
 
 
+@pytest.mark.parametrize(("acts", "threads"), [(["answer"], 0), (["hang", "answer"], 1)])
+def test_where_no_thread_can_be_started_the_call_is_made_without(monkeypatch, acts, threads):
+    service, started, start = Replicas(*acts), [], threading.Thread.start
+
+    def refuse(thread):
+        if thread.name == "unimicro-hedge":
+            started.append(thread)
+            if len(started) > threads:
+                service.release.set()
+                raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    app = App(service, clock=VirtualClock(), config={})
+    assert app.call("replicas.get").value == 1
+    assert (service.calls, len(started)) == (1, threads + 1)
+
+
 def test_in_shadow_mode_nothing_is_hedged_and_slow_calls_are_told(drive, caplog):
     clock = VirtualClock()
 

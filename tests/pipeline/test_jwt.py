@@ -666,6 +666,19 @@ def test_a_slow_issuer_is_given_up_on(issuer):
         ({"cool_down": 0}, "cool_down"),
         ({"timeout": 0}, "timeout"),
         ({"cache_size": -1}, "cache_size"),
+        ({"audience": 5}, "Jwt.audience"),
+        ({"audience": None}, "Jwt.audience"),
+        ({"algorithms": 5}, "Jwt.algorithms"),
+        ({"algorithms": (["RS256"],)}, "Jwt.algorithms"),
+        ({"max_age": "3600"}, "Jwt.max_age"),
+        ({"max_age": True}, "Jwt.max_age"),
+        ({"timeout": float("inf")}, "timeout"),
+        ({"header": 5}, "Jwt.header"),
+        ({"header": ""}, "Jwt.header"),
+        ({"subject_claim": 5}, "Jwt.subject_claim"),
+        ({"activities_claim": []}, "Jwt.activities_claim"),
+        ({"audience_claim": 5}, "Jwt.audience_claim"),
+        ({"keys": None, "jwks_uri": "http://issuer.example/x", "allow_http": "false"}, "Jwt.allow_http"),
     ],
     ids=str,
 )
@@ -700,3 +713,68 @@ def test_plain_http_is_for_loopback_or_for_who_asks_for_it():
     for url in ("http://127.0.0.1/x", "http://localhost:8/x", "http://[::1]/x", "https://issuer.example"):
         jwt_of(keys=None, jwks_uri=url)
     jwt_of(keys=None, jwks_uri="http://issuer.example", allow_http=True)
+
+
+def test_no_token_is_remembered_beyond_the_age_of_its_keys(ask, issuer):
+    issuer.publish(rsa())
+    time = clock()
+    app = app_of(fetching(issuer, refresh_after=300, max_age=1000, cool_down=500), clock=time)
+    token = signed(exp=EPOCH + 10_000)
+    assert ask(app, authorization=token).status_code == 200
+    issuer.answers["/jwks"] = (500, {})
+    time.advance(999)
+    assert ask(app, authorization=token).status_code == 200
+    time.advance(1)
+    assert ask(app, authorization=token).status_code == 503
+
+
+async def given_up(app, begun, **headers):
+    """A call whose caller goes away while the issuer has not answered."""
+    call = asyncio.create_task(ask_on_loop(app, **headers))
+    await asyncio.to_thread(begun.wait, 20)
+    await asyncio.sleep(0.01)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+def test_callers_in_a_hurry_do_not_make_the_fetch_begin_anew(issuer):
+    issuer.publish(rsa())
+    issuer.gate.clear()
+    app = app_of(fetching(issuer), clock=clock())
+
+    async def hurry():
+        for _ in range(5):
+            await given_up(app, issuer.arrived, authorization=signed())
+        issuer.gate.set()
+        return await ask_on_loop(app, authorization=signed())
+
+    assert asyncio.run(asyncio.wait_for(hurry(), 30)).status_code == 200
+    assert issuer.asked["/jwks"] == 1
+
+
+def test_a_fetch_that_was_given_up_before_its_thread_began_is_made_by_the_next(issuer):
+    issuer.publish(rsa())
+    begun, release = threading.Event(), threading.Event()
+
+    class Busy(Service):
+        @entry(auth=fetching(issuer))
+        def get(self):
+            return "in"
+
+        @entry("POST", "/block", no_auth=True)
+        def block(self):
+            begun.set()
+            release.wait(20)
+
+    app = App(Busy(), clock=clock(), config={"threads": 1})
+
+    async def queue():
+        blocking = asyncio.create_task(app.acall("busy.block"))
+        await given_up(app, begun, authorization=signed())
+        release.set()
+        await blocking
+        return await ask_on_loop(app, authorization=signed())
+
+    assert asyncio.run(asyncio.wait_for(queue(), 30)).status_code == 200
+    assert issuer.asked["/jwks"] == 1

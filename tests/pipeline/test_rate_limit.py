@@ -184,9 +184,17 @@ def test_threads_together_get_no_more_than_the_burst():
     ("setting", "value"),
     [
         ("rate", 0), ("rate", -1), ("rate", float("nan")), ("rate", "5"), ("rate", float("inf")), ("per", 0),
-        ("burst", 0), ("burst", 1.5), ("max_keys", 0), ("key", ""), ("key", None),
+        ("burst", 0), ("burst", 1.5), ("max_keys", 0), ("key", ""), ("key", None), ("rate", 10**400),
+        ("limiter", 5), ("limiter", None), ("limiter", ["x"]),
     ],
 )  # fmt: skip
 def test_impossible_settings_are_refused_by_name(setting, value):
     with pytest.raises(DefinitionError, match=rf"RateLimit.*{setting}"):
         RateLimit(**{"rate": 1, setting: value})
+
+
+def test_a_header_that_is_no_unicode_is_a_caller_like_others():
+    app, _, _ = app_of(RateLimit(1, key="x-k"))
+    client = app.test_client()
+    for odd in ("\udc80" * 80, "\udc80"):
+        assert [client.get("/", headers={"x-k": odd}).status_code for _ in range(2)] == [200, 429]

@@ -427,6 +427,17 @@ def test_no_secret_is_shown_or_logged(get, tokens, caplog):
         ({"window": (60.0, 300.0)}, "window"),
         ({"window": (60.0, 0.0)}, "window"),
         ({"timeout": 0}, "timeout"),
+        ({"timeout": "5"}, "SelfToken.timeout"),
+        ({"timeout": True}, "SelfToken.timeout"),
+        ({"timeout": float("inf")}, "SelfToken.timeout"),
+        ({"window": (float("inf"), 60.0)}, "SelfToken.window"),
+        ({"window": 60.0}, "SelfToken.window"),
+        ({"window": ("300", "60")}, "SelfToken.window"),
+        ({"window": (300.0, float("nan"))}, "SelfToken.window"),
+        ({"patience": 0}, "SelfToken.patience"),
+        ({"token_url": "http://issuer.example/token", "allow_http": "false"}, "SelfToken.allow_http"),
+        ({"scope": 5}, "SelfToken.scope"),
+        ({"audience": ["a"]}, "SelfToken.audience"),
     ],
 )
 def test_impossible_settings_are_refused(settings, named):
@@ -434,3 +445,37 @@ def test_impossible_settings_are_refused(settings, named):
     with pytest.raises(DefinitionError, match=named) as refused:
         SelfToken(**{**given, **settings})
     assert SECRET not in str(refused.value)
+
+
+def test_a_server_that_asks_to_wait_for_a_day_is_not_waited_for(get, tokens):
+    tokens.answers["/token"] = (503, {})
+    tokens.headers["retry-after"] = "86400"
+    time = clock()
+    own = self_token(tokens, time)
+    before = time.now()
+    failed = failure_of(get(own))
+    assert (failed.code, failed.retry_after) == ("unavailable", 86400)
+    assert time.now() == before
+    assert tokens.asked["/token"] == 1
+
+
+def test_whoever_asks_waits_no_longer_than_the_patience(get, tokens):
+    tokens.answers["/token"] = (503, {})
+    tokens.headers["retry-after"] = "8"
+    time = clock()
+    own = self_token(tokens, time, patience=20.0, policies=(Retry(attempts=9),))
+    before = time.now()
+    assert failure_of(get(own)).code == "unavailable"
+    assert time.now() - before == 16
+
+
+@pytest.mark.parametrize(
+    "content", ['{"token": null, "expires_at": 9e9}', '{"token": "", "expires_at": 9e9}',
+                '{"token": 5, "expires_at": 9e9}', '{"token": "x", "expires_at": 1' + "0" * 400 + "}",
+                '{"token": "x", "expires_at": true}', "[1]", '"x"', "null"]
+)  # fmt: skip
+def test_a_file_that_holds_no_token_says_so(tmp_path, content):
+    path = tmp_path / "token"
+    path.write_text(content)
+    outcome = FileTokenStore(path).read()
+    assert failure_of(outcome).code == "unavailable"

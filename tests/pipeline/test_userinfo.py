@@ -135,8 +135,33 @@ def test_alone_it_does_not_tell_who_calls(issuer, combine):
         ({"cache_seconds": 0}, "cache_seconds"),
         ({"cache_size": -1}, "cache_size"),
         ({"timeout": 0}, "timeout"),
+        ({"timeout": float("inf")}, "timeout"),
+        ({"header": 5}, "header"),
+        ({"subject_claim": ""}, "subject_claim"),
+        ({"activities_claim": None}, "activities_claim"),
+        ({"url": "http://issuer.example/me", "allow_http": "false"}, "allow_http"),
     ],
 )
 def test_impossible_settings_are_refused_at_definition(settings, named):
     with pytest.raises(DefinitionError, match=named):
         UserInfo(**{"url": "https://issuer.example/me", **settings})
+
+
+def test_callers_in_a_hurry_do_not_make_the_question_be_asked_anew(issuer):
+    issuer.answers["/me"] = (200, {"sub": "ann"})
+    issuer.gate.clear()
+    app = app_of(jwt() & info(issuer), clock=clock())
+
+    async def hurry():
+        for _ in range(3):
+            call = asyncio.create_task(ask_on_loop(app, authorization=signed()))
+            await asyncio.to_thread(issuer.arrived.wait, 20)
+            await asyncio.sleep(0.01)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+        issuer.gate.set()
+        return await ask_on_loop(app, authorization=signed())
+
+    assert asyncio.run(asyncio.wait_for(hurry(), 30)).status_code == 200
+    assert issuer.asked["/me"] == 1

@@ -65,6 +65,12 @@ def test_an_impossible_setting_is_refused_with_its_place(kind):
         app_with({**TABLES[kind], "timeout": 0})
 
 
+@pytest.mark.parametrize("kind", [None, "", "radis", 7, True, ["redis"], {}])
+def test_a_kind_that_is_none_is_refused_with_its_place(kind):
+    with pytest.raises(ConfigurationError, match=r"Breaker\.store of shop\.get: stores\.fleet\.kind must be"):
+        app_with({"kind": kind})
+
+
 @pytest.mark.parametrize(("kind", "setting"), [("redis", "url"), ("dynamodb", "table")])
 def test_a_setting_that_must_be_there_is_named(kind, setting):
     table = {name: value for name, value in TABLES[kind].items() if name != setting}

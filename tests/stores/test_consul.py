@@ -95,6 +95,12 @@ def test_an_agent_that_is_not_there_is_an_error():
         ("url", "http://127.0.0.1"),
         ("url", "http://127.0.0.1:port"),
         ("url", "http://127.0.0.1:8500/v1"),
+        ("url", "http://127.0.0.1:8500?token=secret"),
+        ("url", "http://127.0.0.1:8500/#v1"),
+        ("url", "http://user:secret@127.0.0.1:8500"),
+        ("url", "http://127.0.0.1:0"),
+        ("url", "http://no blanks:8500"),
+        ("url", "http://[::1"),
         ("token", ""),
         ("token", 7),
         ("prefix", ""),
@@ -104,5 +110,6 @@ def test_an_agent_that_is_not_there_is_an_error():
     ],
 )
 def test_an_impossible_setting_is_refused_by_name(setting, value):
-    with pytest.raises(ConfigurationError, match=f"^{setting} "):
+    with pytest.raises(ConfigurationError, match=f"^{setting} ") as refused:
         ConsulBreakerStore(**{setting: value})
+    assert "secret" not in str(refused.value)

@@ -136,6 +136,8 @@ def test_a_table_that_is_not_there_is_an_error(settings):
         ("region", "no blanks"),
         ("endpoint", ""),
         ("endpoint", "127.0.0.1"),
+        ("endpoint", "http://no blanks:8000"),
+        ("endpoint", "http://127.0.0.1:port"),
     ],
 )
 def test_an_impossible_setting_is_refused_by_name(kind, setting, value):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from tests.stores.idempotency_laws import NOW, IdempotencyStoreLaws, record
@@ -32,6 +34,30 @@ def test_what_ended_a_little_while_ago_makes_room_in_the_end():
     store.claim("b", record("first", seconds=60), NOW + 31)
     for key in ("c", "d", "e"):
         assert store.claim(key, record("first", seconds=9 * GRACE), NOW + 2 * GRACE) is None
+
+
+def test_calls_that_give_their_keys_back_leave_nothing_behind():
+    store = MemoryIdempotencyStore()
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            store.claim(f"key {number}", record("first"), NOW)
+            store.release(f"key {number}", "first")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 500_000
+
+
+def test_what_was_given_back_in_between_keeps_no_record_from_making_room():
+    store = MemoryIdempotencyStore(max_bytes=3000)
+    store.claim("a", record("first"), NOW)
+    store.claim("b", record("first"), NOW)
+    for _ in range(5000):
+        store.claim("c", record("first"), NOW)
+        store.release("c", "first")
+    for key in ("c", "d", "e"):
+        assert store.claim(key, record("second", seconds=9 * GRACE), NOW + 2 * GRACE) is None
 
 
 def test_a_full_store_refuses_claims_and_forgets_nothing():

@@ -133,6 +133,7 @@ def test_a_forked_process_has_connections_of_its_own(store):
         ({"path": ""}, "path"),
         ({"path": ":memory:"}, "path"),
         ({"path": 7}, "path"),
+        ({"path": "x\0.db"}, "path"),
         ({"path": "/nowhere/at/all/calls.db"}, "path"),
         ({"path": "x.db", "timeout": 0}, "timeout"),
         ({"path": "x.db", "timeout": float("nan")}, "timeout"),

@@ -40,7 +40,8 @@ class Reply(NamedTuple):
         _, _, charset = self.headers.get("content-type", "").lower().partition("charset=")
         try:
             return self.body.decode(charset.partition(";")[0].strip(' "') or "utf-8", "replace")
-        except LookupError:
+        except (LookupError, ValueError):
+            # Some codecs of Python's are for names, not for text.
             return self.body.decode("utf-8", "replace")
 
     def json(self) -> Outcome[Any]:
@@ -107,5 +108,5 @@ def _retry_after(value: str, now: float) -> float | None:
         return float(value[:10])
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

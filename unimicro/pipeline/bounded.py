@@ -29,7 +29,7 @@ class Bounded:
             TimeoutError: It, or an earlier call, has not come back in time.
         """
         ends = monotonic() + self._seconds
-        self._join(ends)
+        self._join(self._thread, ends)
         returned: list[Any] = []
         raised: list[BaseException] = []
 
@@ -39,15 +39,17 @@ class Bounded:
             except BaseException as error:
                 raised.append(error)
 
-        self._thread = Thread(target=run, name="unimicro-store", daemon=True)
-        self._thread.start()
-        self._join(ends)
+        thread = Thread(target=run, name="unimicro-store", daemon=True)
+        thread.start()
+        # Kept once it runs: one that could not be started is not waited for.
+        self._thread = thread
+        self._join(thread, ends)
         if raised:
             raise raised[0]
         return returned[0]
 
-    def _join(self, ends: float) -> None:
-        if self._thread is not None:
-            self._thread.join(max(0.0, ends - monotonic()))
-            if self._thread.is_alive():
+    def _join(self, thread: Thread | None, ends: float) -> None:
+        if thread is not None:
+            thread.join(max(0.0, ends - monotonic()))
+            if thread.is_alive():
                 raise TimeoutError(f"no answer within {self._seconds} s")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args
 
 from unimicro.errors import ConfigurationError, DefinitionError, nearest
 from unimicro.pipeline.circuit import Circuit
 from unimicro.pipeline.machine import InitialState
-from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_whole
+from unimicro.pipeline.policy import (
+    Bound,
+    Policy,
+    require_above_zero,
+    require_seconds,
+    require_text,
+    require_whole,
+)
 from unimicro.pipeline.stages import ORDER, Stage
 
 if TYPE_CHECKING:
@@ -21,6 +27,9 @@ if TYPE_CHECKING:
     from unimicro.pipeline.ports import BreakerStore
 
 __all__ = ["Breaker", "find_circuit"]
+
+MOST_REMEMBERED = 1_000_000
+"""Outcomes, or seconds, of a window: it takes its memory at once."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class Breaker(Policy):
         for setting in ("failure_rate", "slow_call_rate"):
             if getattr(self, setting) > 1:
                 raise DefinitionError(f"Breaker.{setting} must be at most 1, got {getattr(self, setting)!r}")
-        if not isinstance(self.jitter, int | float) or not 0 <= self.jitter < 1:
+        if type(self.jitter) not in (int, float) or not 0 <= self.jitter < 1:
             raise DefinitionError(f"Breaker.jitter must be from 0 to below 1, got {self.jitter!r}")
         if self.window_seconds is None and self.minimum_calls > self.window:
             raise DefinitionError("Breaker.minimum_calls is above window: it could never open")
@@ -105,27 +114,27 @@ class Breaker(Policy):
         )
         if self.window_seconds is not None:
             require_whole(self, window_seconds=self.window_seconds)
-        amounts = {
-            "failure_rate": self.failure_rate,
-            "slow_call_rate": self.slow_call_rate,
-            "open_seconds": self.open_seconds,
-            "open_seconds_max": self.open_seconds_max,
-            "half_open_timeout": self.half_open_timeout,
-            "refresh": self.refresh,
-            "store_timeout": self.store_timeout,
-        }
+        for setting in ("window", "window_seconds"):
+            if (getattr(self, setting) or 0) > MOST_REMEMBERED:
+                raise DefinitionError(f"Breaker.{setting} must be at most {MOST_REMEMBERED}")
+        require_above_zero(self, failure_rate=self.failure_rate, slow_call_rate=self.slow_call_rate)
+        require_seconds(
+            self,
+            open_seconds=self.open_seconds,
+            open_seconds_max=self.open_seconds_max,
+            half_open_timeout=self.half_open_timeout,
+            refresh=self.refresh,
+            store_timeout=self.store_timeout,
+        )
         if self.slow_call_seconds is not None:
-            amounts["slow_call_seconds"] = self.slow_call_seconds
-        require_above_zero(self, **amounts)
-        for setting, value in amounts.items():
-            if math.isinf(value):
-                raise DefinitionError(f"Breaker.{setting} must be finite")
+            require_seconds(self, slow_call_seconds=self.slow_call_seconds)
 
     def _check_choices(self) -> None:
+        require_text(self, least=0, circuit=self.circuit)
         if self.initial not in get_args(InitialState):
             known = ", ".join(get_args(InitialState))
             raise DefinitionError(f"Breaker.initial must be one of {known}, got {self.initial!r}")
-        if self.initial != "closed" and self.store:
+        if self.initial != "closed" and self._is_shared:
             raise DefinitionError(
                 f"Breaker.initial={self.initial!r} shares nothing with other processes: leave out the store"
             )
@@ -142,7 +151,7 @@ class Breaker(Policy):
         elif circuit.settings != settings:
             raise DefinitionError(f"{operation.name}: circuit {name!r} has other settings elsewhere")
         # In shadow mode a circuit is its process's own: what it decides must not reach those who enforce.
-        if not self.store or self.mode == "shadow":
+        if not self._is_shared or self.mode == "shadow":
             return Stage(self.name, ORDER["breaker"], circuit.bracket, "bracket")
         from unimicro.pipeline.fleet import Fleet
 
@@ -150,8 +159,13 @@ class Breaker(Policy):
         fleet = assembly.shared("fleet", name, lambda: Fleet(circuit, store, assembly.clock))
         return Stage(self.name, ORDER["breaker"], fleet.flow, "flow")
 
+    @property
+    def _is_shared(self) -> bool:
+        # Not by its truth: a store may have a length.
+        return not (isinstance(self.store, str) and not self.store)
+
     def worst_case(self, below: Bound) -> Bound:
-        if not self.store:
+        if not self._is_shared:
             return below
         from unimicro.pipeline.fleet import MOST_STORE_CALLS
 

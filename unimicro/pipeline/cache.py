@@ -15,7 +15,7 @@ from unimicro.outcome import Outcome, Response
 from unimicro.pipeline.policy import Policy, require_above_zero, require_whole
 from unimicro.pipeline.stages import ORDER, Stage, Steps
 from unimicro.pipeline.stored_outcome import StoredOutcomes, UnstorableError
-from unimicro.pipeline.stored_values import StoredValues, digest
+from unimicro.pipeline.stored_values import StoredValues, digest, identity
 
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation
@@ -109,7 +109,7 @@ class _Cached:
     def _key(self, invocation: Invocation) -> str | None:
         principal = None if self._settings.shared else invocation.principal
         try:
-            return digest([principal and principal.subject, _VALUES.pack(invocation.arguments)])
+            return digest([identity(principal), _VALUES.pack(invocation.arguments)])
         except (TypeError, ValueError, RecursionError):
             return None  # arguments of a caller in this process that no wire could carry
 

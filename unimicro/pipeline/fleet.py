@@ -187,10 +187,15 @@ class Fleet:
     def _follow(self, record: CircuitRecord) -> None:
         if record.state not in _SHARED:
             raise ValueError(f"circuit {self._circuit.name!r}: unknown state {record.state!r} in the store")
-        until = record.lease_until if record.state == "half_open" else record.retry_at
-        elapsed = self._now() - self._clock.time()
+        settings, now = self._circuit.settings, self._now()
+        if record.state == "half_open":
+            until, longest = record.lease_until, settings.half_open_timeout
+        else:
+            until, longest = record.retry_at, settings.open_seconds_max
+        # No longer than one's own settings say: the other's clock may be wrong.
+        until = min(until + (now - self._clock.time()), now + longest)
         self._record = record
-        self._agreed = self._circuit.follow(record.state, until + elapsed, record.openings)  # type: ignore[arg-type]
+        self._agreed = self._circuit.follow(record.state, until, record.openings)  # type: ignore[arg-type]
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -202,7 +207,10 @@ class Fleet:
         elif (yield from self._ask(self._store.swap, self._circuit.name, record)):
             self._record, self._agreed = record, view.generation
         else:
+            known = _mark(self._record)
             yield from self._read()
+            if _mark(self._record) == known:
+                raise ValueError("the store refuses the version after the one that it shows")
 
     def _record_of(self, view: View) -> CircuitRecord | None:
         """What the others must know of this circuit; ``None`` if they know it, or need not."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from unimicro.errors import DefinitionError
-from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_whole
+from unimicro.pipeline.policy import Bound, Policy, require_seconds, require_whole
 from unimicro.pipeline.stages import ORDER, Stage
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Idempotency(Policy):
     name = "idempotency"
 
     def __post_init__(self) -> None:
-        require_above_zero(self, lease=self.lease, retention=self.retention, poll=self.poll)
+        require_seconds(self, lease=self.lease, retention=self.retention, poll=self.poll)
         require_whole(self, max_bytes=self.max_bytes)
         _require_one_of("required", self.required, (True, False))
         _require_one_of("on_duplicate", self.on_duplicate, ("reject", "wait"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.invocation import new_id
@@ -12,7 +13,7 @@ from unimicro.outcome import Failure, Left, Outcome
 from unimicro.pipeline.ports import IdempotencyRecord
 from unimicro.pipeline.stages import Do, Pause, Steps
 from unimicro.pipeline.stored_outcome import StoredOutcomes, UnstorableError
-from unimicro.pipeline.stored_values import StoredValues, digest, to_text
+from unimicro.pipeline.stored_values import StoredValues, digest, identity, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,26 @@ class _Call(NamedTuple):
         return self.key, self.claim.owner
 
 
+class _Claiming:
+    """A claim made in a worker thread, which goes on when its caller is cut off.
+
+    Of the two who find out, that it is granted and that nobody wants it, the later one gives the key back;
+    both may.
+    """
+
+    def __init__(self, claim: Callable[[], IdempotencyRecord | None], give_back: Callable[[], None]) -> None:
+        self._claim = claim
+        self.give_back = give_back
+        self.granted = self.unwanted = False
+
+    def __call__(self) -> IdempotencyRecord | None:
+        held = self._claim()
+        self.granted = held is None
+        if self.granted and self.unwanted:
+            self.give_back()
+        return held
+
+
 class KeyedCalls:
     """The stage of one operation.
 
@@ -69,13 +90,11 @@ class KeyedCalls:
 
     def flow(self, invocation: Invocation) -> Steps:
         """The flow of the stage."""
-        key = self._key_of(invocation)
-        refusal = self._refusal(key)
-        if refusal is not None:
-            return Left(refusal)
-        if key is None:
+        call = self._known_by(invocation)
+        if isinstance(call, Failure):
+            return Left(call)
+        if call is None:
             return (yield invocation)
-        call = self._call(invocation, key)
         failed = False
         try:
             outcome = yield from self._claim(call, invocation)
@@ -91,6 +110,16 @@ class KeyedCalls:
         return outcome
 
     # -- what a call is known by ---------------------------------------------------------------
+
+    def _known_by(self, invocation: Invocation) -> _Call | Failure | None:
+        """``None`` without a key; a failure where it is missing or cannot be one."""
+        try:
+            key = self._key_of(invocation)
+            refusal = self._refusal(key)
+            return refusal if refusal is not None or key is None else self._call(invocation, key)
+        except (TypeError, ValueError, RecursionError):
+            # Nested deeper than can be followed, or an object of a caller in this process.
+            return _refused("invalid_argument", "the arguments cannot be compared with those of another call")
 
     def _key_of(self, invocation: Invocation) -> Any:
         """The key as packed data: the number 7 is another key than the text "7"."""
@@ -110,8 +139,7 @@ class KeyedCalls:
         return _refused("invalid_argument", f"{where} is missing: this call needs an idempotency key")
 
     def _call(self, invocation: Invocation, key: Any) -> _Call:
-        principal = invocation.principal
-        scope = [self._operation.name, principal and principal.subject, key]
+        scope = [self._operation.name, identity(invocation.principal), key]
         # With the key among it, which is not stored, nobody can try out what the arguments were.
         arguments = digest([*scope, _VALUES.pack(invocation.arguments)])
         return _Call(digest(scope), IdempotencyRecord(arguments, new_id(), 0.0))
@@ -125,10 +153,7 @@ class KeyedCalls:
         while True:
             now = self._clock.time()
             claim = call.claim._replace(expires_at=now + self._settings.lease)
-            if self._blocking:
-                held = yield Do(self._store.claim, call.key, claim, now)
-            else:
-                held = self._store.claim(call.key, claim, now)
+            held = yield from self._asked(call, claim, now, invocation)
             if held is None:
                 return None
             if held.fingerprint != call.claim.fingerprint:
@@ -142,6 +167,22 @@ class KeyedCalls:
                 return Left(_in_progress(min(COME_BACK, left)))
             patience -= pause
             yield Pause(pause)
+
+    def _asked(self, call: _Call, claim: IdempotencyRecord, now: float, invocation: Invocation) -> Steps:
+        """The record in the way of ``claim``. What is granted to a caller that has gone is given back."""
+        if not self._blocking:
+            return self._store.claim(call.key, claim, now)
+        claiming = _Claiming(
+            partial(self._store.claim, call.key, claim, now),
+            self._telling(invocation, self._store.release, *call.owned),
+        )
+        try:
+            return (yield Do(claiming))
+        except GeneratorExit:
+            claiming.unwanted = True
+            if claiming.granted:
+                self._aside(claiming.give_back)
+            raise
 
     def _ends_in_time(self, pause: float, invocation: Invocation) -> bool:
         return invocation.deadline is None or self._clock.now() + pause < invocation.deadline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -20,6 +21,11 @@ T = TypeVar("T")
 
 Mode = Literal["enforce", "shadow", "off"]
 MODES: tuple[str, ...] = get_args(Mode)
+
+_LARGEST = sys.float_info.max
+"""A whole number above it is no time and no rate: arithmetic with it raises."""
+MOST_SECONDS = 1e9
+"""Thirty years: what threads and stores can still wait for."""
 
 
 class Bound(NamedTuple):
@@ -169,8 +175,22 @@ def require_above_zero(policy: Policy, **values: float) -> None:
         DefinitionError: Naming policy and setting.
     """
     for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise DefinitionError(f"{type(policy).__name__}.{name} must be above 0, got {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _LARGEST:
+            kind = type(policy).__name__
+            raise DefinitionError(f"{kind}.{name} must be above 0 and finite, got {value!r}")
+
+
+def require_seconds(policy: Policy, **values: float) -> None:
+    """Check settings that are times at definition.
+
+    Raises:
+        DefinitionError: Naming policy and setting.
+    """
+    require_above_zero(policy, **values)
+    for name, value in values.items():
+        if value > MOST_SECONDS:
+            kind = type(policy).__name__
+            raise DefinitionError(f"{kind}.{name} must be finite: at most {MOST_SECONDS:g} seconds")
 
 
 def require_whole(policy: Policy, lowest: int = 1, **values: int) -> None:
@@ -183,3 +203,31 @@ def require_whole(policy: Policy, lowest: int = 1, **values: int) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
             kind = type(policy).__name__
             raise DefinitionError(f"{kind}.{name} must be a whole number from {lowest}, got {value!r}")
+
+
+def require_text(policy: Policy, least: int = 1, **values: str) -> None:
+    """Check settings that name something.
+
+    Args:
+        policy: Whose settings they are.
+        least: Characters; 0 where the setting may be left empty.
+        values: Setting to value.
+
+    Raises:
+        DefinitionError: Naming policy and setting.
+    """
+    for name, value in values.items():
+        if not isinstance(value, str) or len(value) < least:
+            filled = " that is not empty" if least else ""
+            raise DefinitionError(f"{type(policy).__name__}.{name} must be text{filled}, got {value!r}")
+
+
+def require_flag(policy: Policy, **values: bool) -> None:
+    """Check settings that are on or off: ``"false"`` would be on.
+
+    Raises:
+        DefinitionError: Naming policy and setting.
+    """
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise DefinitionError(f"{type(policy).__name__}.{name} must be true or false, got {value!r}")

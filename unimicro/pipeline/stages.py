@@ -133,9 +133,9 @@ ORDER = {
     "rate_limit": 25,
     "arguments": 30,
     "user": 40,
+    "fallback": 43,
     "idempotency": 45,
     "cache": 46,
-    "fallback": 48,
     "retry": 50,
     "hedge": 52,
     "timeout": 55,
@@ -144,6 +144,6 @@ ORDER = {
 }
 """Where each policy stands, outermost first.
 
-Nothing is parsed before the caller is authorized and within its rate. A stored or cached answer spares all
-below it. Retry lies outside the breaker, so a breaker sees every attempt; the timeout is that of one attempt.
+Nothing is parsed before the caller is authorized and within its rate. A fallback is never stored or cached,
+so it ends with the trouble. A stored or cached answer spares all below it. Retry lies outside the breaker, so a breaker sees every attempt; the timeout is that of one attempt.
 """

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from unimicro.conversion import Converter
+    from unimicro.invocation import Principal
 
-__all__ = ["StoredValues", "digest", "to_text"]
+__all__ = ["StoredValues", "digest", "identity", "to_text"]
 
 _PLAIN = (str, int, float, bool, type(None))
 _OCTETS = (bytes, bytearray, memoryview)
@@ -55,6 +56,14 @@ def to_text(packed: Any, *, canonical: bool = False) -> str:
 def digest(packed: Any) -> str:
     """64 hexadecimal digits that tell packed data apart, whatever the order of their members (SHA-256)."""
     return hashlib.sha256(to_text(packed, canonical=True).encode()).hexdigest()
+
+
+def identity(principal: Principal | None) -> list[str] | None:
+    """What tells a principal from others, for ``digest``: subjects are one issuer's (RFC 7519 §4.1.2)."""
+    if principal is None:
+        return None
+    issuer = principal.claims.get("iss")
+    return [principal.subject, issuer] if isinstance(issuer, str) else [principal.subject]
 
 
 class StoredValues:

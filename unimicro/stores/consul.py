@@ -6,11 +6,11 @@ import os
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from unimicro.errors import ConfigurationError, require
 from unimicro.stores.circuit_json import circuit_from_json, circuit_to_json
-from unimicro.stores.settings import require_text, require_timeout
+from unimicro.stores.settings import http_address, require_text, require_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,13 +90,10 @@ class ConsulBreakerStore:
 
 
 def _address(url: str) -> tuple[str, str, int]:
-    parts = urlsplit(url)
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port is None or parts.path.strip("/"):
-        raise ConfigurationError(f"url must be http://host:port or https://host:port, got {url!r}")
+    parts = http_address(url)
+    if parts is None or parts.port is None or parts.path.strip("/"):
+        # The URL is not repeated: somebody may have put a password or the token in it.
+        raise ConfigurationError("url must be http://host:port or https://host:port; the token is a setting")
+    host = str(parts.hostname)
     # An IPv6 address lost its brackets.
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return parts.scheme, host, port
+    return parts.scheme, f"[{host}]" if ":" in host else host, parts.port

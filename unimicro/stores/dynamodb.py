@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unimicro.errors import ConfigurationError, require
 from unimicro.pipeline.ports import GRACE, IdempotencyRecord
 from unimicro.stores.circuit_json import circuit_from_json, circuit_to_json
-from unimicro.stores.settings import require_text, require_timeout
+from unimicro.stores.settings import http_address, require_text, require_timeout
 
 if TYPE_CHECKING:
     from unimicro.pipeline.ports import CircuitRecord
@@ -191,8 +191,8 @@ class _Client:
         require_timeout(timeout)
         if region is not None and not (isinstance(region, str) and re.fullmatch(r"[a-z0-9-]+", region)):
             raise ConfigurationError(f"region must be the name of an AWS region, got {region!r}")
-        if endpoint is not None and not (isinstance(endpoint, str) and re.match(r"https?://\w", endpoint)):
-            raise ConfigurationError("endpoint must begin with http:// or https://")
+        if endpoint is not None and http_address(endpoint) is None:
+            raise ConfigurationError("endpoint must be http://host:port or https://host:port")
         boto3 = require("boto3", "aws", wanted_by)
         botocore = require("botocore.config", "aws", wanted_by)
         # A session of its own: the default one is not made for threads.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _RECORD_BYTES = 1000
 """About what a record without its answer takes."""
+_SPARE_ENDS = 1000
 
 
 class MemoryIdempotencyStore:
@@ -77,6 +78,10 @@ class MemoryIdempotencyStore:
         self._records[key] = record
         self._bytes += _size(record)
         heapq.heappush(self._ends, (record.expires_at + GRACE, key))
+        if len(self._ends) > 2 * len(self._records) + _SPARE_ENDS:
+            # Most are of records that were given back or replaced.
+            self._ends = [(held.expires_at + GRACE, held_key) for held_key, held in self._records.items()]
+            heapq.heapify(self._ends)
 
     def _drop(self, key: str) -> None:
         record = self._records.pop(key, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from unimicro.errors import ConfigurationError, require
 from unimicro.pipeline.ports import GRACE, IdempotencyRecord
@@ -137,10 +138,25 @@ def _client(url: str | None, prefix: str, timeout: float, wanted_by: str) -> Any
     redis = require("redis", "redis", wanted_by)
     # A second attempt would find the first one's change in its way, and doubles the wait.
     once = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
-    limits = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
+    # Protocol 2 is all that is needed, and spares the greeting of a new connection.
+    settled = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "protocol": 2}
     try:
-        # Protocol 2 is all that is needed, and spares the greeting of a new connection.
-        return redis.Redis.from_url(url, retry=once, protocol=2, **limits)
-    except ValueError:
+        client = redis.Redis.from_url(url, retry=once, **settled)
+        pool = client.connection_pool
+        # Made and not used: only this tells an option of the URL that there is not.
+        pool.connection_class(**pool.connection_kwargs)
+    except (ValueError, TypeError, redis.RedisError):
         # Without its text: that may repeat a part of the URL, and so the password.
         raise ConfigurationError("url must begin with redis://, rediss:// or unix://, and be valid") from None
+    _check_options(url, pool.connection_kwargs, settled)
+    return client
+
+
+def _check_options(url: str, taken: dict[str, Any], settled: dict[str, Any]) -> None:
+    """What stands in a URL wins over arguments, and a database that is no number is passed over."""
+    parts = urlsplit(url)
+    if parts.scheme != "unix" and not parts.path.strip("/").isdecimal() and parts.path.strip("/"):
+        raise ConfigurationError("url must name its database by number, as redis://host:port/0 does")
+    if taken.get("decode_responses") or any(taken[name] != value for name, value in settled.items()):
+        names = ", ".join((*settled, "decode_responses"))
+        raise ConfigurationError(f"url must leave out {names}")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import SplitResult, urlsplit
+
 from unimicro.errors import ConfigurationError
 
 
@@ -14,6 +17,17 @@ def require_text(**settings: str) -> None:
     for name, value in settings.items():
         if not isinstance(value, str) or not value.strip():
             raise ConfigurationError(f"{name} must be text that is not empty")
+
+
+def http_address(url: object) -> SplitResult | None:
+    """The parts of ``http://host`` or ``https://host``, port and path as they are; ``None`` for all else."""
+    if not isinstance(url, str) or not re.fullmatch(r"https?://[^\s?#@]+", url):
+        return None
+    try:
+        parts = urlsplit(url)
+        return parts if parts.hostname and parts.port != 0 else None
+    except ValueError:
+        return None
 
 
 def require_timeout(timeout: float) -> None:

@@ -61,7 +61,7 @@ class SqliteIdempotencyStore:
             with self._connections.one() as connection:
                 connection.execute(_TABLE)
                 connection.execute(_INDEX)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise ConfigurationError(f"path {os.fspath(path)!r} cannot be opened: {error}") from error
 
     def claim(self, key: str, record: IdempotencyRecord, now: float) -> IdempotencyRecord | None:

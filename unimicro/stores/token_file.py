@@ -11,6 +11,9 @@ from unimicro.outcome import Failure, Left, Outcome, Right
 from unimicro.pipeline.self_token import StoredToken
 from unimicro.wire import from_json, to_json
 
+_LATEST = 1e15
+"""Seconds since the epoch that are still a time."""
+
 
 class FileTokenStore:
     """A ``TokenStore`` in a file that only its owner may read; replaced as a whole, never written in part.
@@ -28,11 +31,10 @@ class FileTokenStore:
     def read(self) -> Outcome[StoredToken | None]:
         """The token in the file; ``None`` where there is no file."""
         try:
-            document = from_json(self._path.read_bytes())
-            return Right(StoredToken(str(document["token"]), float(document["expires_at"])))
+            return Right(_stored(from_json(self._path.read_bytes())))
         except FileNotFoundError:
             return Right(None)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError) as error:
             return Left(
                 Failure("unavailable", f"the file cannot be read: {type(error).__name__}", cause=error)
             )
@@ -57,3 +59,18 @@ class FileTokenStore:
             )
             return Left(failure)
         return Right(None)
+
+
+def _stored(document: object) -> StoredToken:
+    """The token of a file.
+
+    Raises:
+        ValueError: It holds none.
+    """
+    held = document if isinstance(document, dict) else {}
+    token, expires_at = held.get("token"), held.get("expires_at")
+    if not isinstance(token, str) or not token:
+        raise ValueError("the file holds no token")
+    if isinstance(expires_at, bool) or not isinstance(expires_at, int | float) or expires_at > _LATEST:
+        raise ValueError("the file holds no time of expiry")
+    return StoredToken(token, float(expires_at))

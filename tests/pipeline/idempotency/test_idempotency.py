@@ -53,6 +53,15 @@ def test_a_key_counts_for_one_principal(send, store):
     assert service.paid == [5] * 4
 
 
+def test_a_subject_of_another_issuer_is_another_principal(send, store):
+    service, app = till(store)
+    for issuer in ("https://one.example", "https://two.example"):
+        principal = Principal("alice", claims={"iss": issuer, "exp": len(service.paid)})
+        assert send(app, "till.pay", "k1", principal, amount=5).is_right()
+        assert send(app, "till.pay", "k1", principal._replace(claims={"iss": issuer}), amount=5).is_right()
+    assert service.paid == [5, 5]
+
+
 def test_a_key_counts_for_one_operation(send, store):
     class Two(Service):
         policies = (Idempotency(store=store),)
@@ -132,6 +141,28 @@ def test_the_members_of_an_argument_are_the_same_whatever_their_order(send, stor
     assert send(app, "loose.put", "k1", items={"a": 1, "b": {"c": 1, "d": 2}}, numbers=[0, 8]).is_right()
     assert send(app, "loose.put", "k1", items={"b": {"d": 2, "c": 1}, "a": 1}, numbers=[8, 0]).is_right()
     assert send(app, "loose.put", "k1", items={"a": 1, "b": {"c": 2, "d": 1}}, numbers=[0, 8]).is_left()
+
+
+def nested(depth: int) -> Any:
+    items: Any = []
+    for _ in range(depth):
+        items = [items]
+    return items
+
+
+@pytest.mark.parametrize("options", [{}, {"key": "items"}], ids=["header", "argument"])
+@pytest.mark.parametrize("items", [nested(700), {"a": object()}], ids=["nested", "object"])
+def test_arguments_that_cannot_be_compared_are_400(send, store, items, options):
+    class Loose(Service):
+        calls = 0
+
+        @entry(no_auth=True, idempotency=Idempotency(store=store), **options)
+        def put(self, *, items: Any):
+            Loose.calls += 1
+
+    refused = failure(send(App(Loose(), clock=VirtualClock()), "loose.put", "k1", items=items))
+    assert (refused.code, refused.status, refused.layer) == ("invalid_argument", 400, "idempotency")
+    assert Loose.calls == 0
 
 
 def test_a_missing_key_is_400_where_one_is_required(send, store):
@@ -276,6 +307,12 @@ def test_a_stored_answer_that_cannot_be_read_does_not_make_the_call_run_again(se
         ({"lease": 0}, "Idempotency.lease"),
         ({"retention": -1}, "Idempotency.retention"),
         ({"poll": 0}, "Idempotency.poll"),
+        ({"lease": float("inf")}, "Idempotency.lease"),
+        ({"lease": 1e300}, "Idempotency.lease"),
+        ({"lease": 10**400}, "Idempotency.lease"),
+        ({"retention": float("inf")}, "Idempotency.retention"),
+        ({"retention": float("nan")}, "Idempotency.retention"),
+        ({"poll": float("inf")}, "Idempotency.poll"),
         ({"max_bytes": 0.5}, "Idempotency.max_bytes"),
         ({"on_duplicate": "queue"}, "Idempotency.on_duplicate"),
         ({"on_outage": "maybe"}, "Idempotency.on_outage"),

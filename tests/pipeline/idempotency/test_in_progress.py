@@ -243,6 +243,37 @@ def test_a_cancelled_call_gives_its_key_back(store):
     assert asyncio.run(asyncio.wait_for(main(), 30)).value == 2
 
 
+@pytest.mark.parametrize("answered_before", [True, False])
+def test_a_claim_granted_to_a_caller_that_has_gone_is_given_back(answered_before):
+    """Cancelled while a worker thread claims the key: the method never runs."""
+    claiming, hold = threading.Event(), threading.Event()
+
+    class Stuck(Blocking):
+        def claim(self, *args: Any) -> Any:
+            held = super().claim(*args) if answered_before or hold.is_set() else None
+            if not hold.is_set():
+                claiming.set()
+                assert hold.wait(20)
+                held = held if answered_before else super().claim(*args)
+            return held
+
+    async def main() -> Any:
+        first = asyncio.create_task(app.arun(invocation("till.pay", "k1")))
+        assert await asyncio.to_thread(claiming.wait, 20)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        hold.set()
+        assert await asyncio.to_thread(told.wait, 20)
+        return await app.arun(invocation("till.pay", "k1"))
+
+    store = Stuck()
+    told = released(store)
+    service, app = till(store)
+    assert asyncio.run(asyncio.wait_for(main(), 30)).value["receipt"] == 1
+    assert service.paid == [1]
+
+
 def test_an_answer_is_stored_although_the_caller_went_while_it_was():
     """Cancelled before a worker thread told the store: the effect has been, so it is told by another."""
     telling, hold, told = threading.Event(), threading.Event(), threading.Event()
