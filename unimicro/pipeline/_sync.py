@@ -80,7 +80,7 @@ def run_recovery(recovery: Recovery, name: str, below: Runner, clock: Clock, per
         outcome = below(invocation)
         if outcome.monoid[1]:
             return outcome
-        return drive(recovery(invocation, outcome), invocation, None)
+        return drive(recovery(invocation, outcome), invocation, invocation.deadline)
 
     return layer
 

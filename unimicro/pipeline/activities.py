@@ -8,16 +8,18 @@ neither ``orders`` nor ``orders:create:bulk``; a longer grant never passes for a
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from unimicro.errors import DefinitionError, PermissionDenied
 from unimicro.invocation import IN_PROCESS, current_invocation
+from unimicro.options import listed
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import DECIDES, Authorizer
 from unimicro.pipeline.decision import Decision, Verdict
+from unimicro.pipeline.policy import require_text
 
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation, Principal
@@ -54,9 +56,8 @@ class Activities(Authorizer):
     label = "activities"
 
     def __post_init__(self) -> None:
-        if isinstance(self.required, str):
-            raise DefinitionError("Activities.required takes a tuple of names, not one string")
-        object.__setattr__(self, "required", tuple(self.required))
+        require_text(self, 0, namespace=self.namespace)
+        object.__setattr__(self, "required", listed("Activities.required", self.required))
         if not self.required:
             raise DefinitionError("Activities.required must name an activity")
         _wanted(self.required, self.namespace)
@@ -180,8 +181,15 @@ def _covers(principal: Principal, wanted: Iterable[Segments], exact: bool) -> bo
         return True
     if not principal.subject:
         return False
-    grants = [grant.split(":") for grant in principal.activities]
+    grants = [grant.split(":") for grant in _granted(principal.activities)]
     return all(any(_matches(grant, activity, exact) for grant in grants) for activity in wanted)
+
+
+def _granted(activities: object) -> Iterator[str]:
+    """The names among what an authorizer of a user may have put there; a text is one name."""
+    several = (activities,) if isinstance(activities, str) else activities
+    if isinstance(several, tuple | list | set | frozenset):
+        yield from (name for name in several if isinstance(name, str))
 
 
 def _matches(grant: list[str], activity: Segments, exact: bool) -> bool:

@@ -15,6 +15,7 @@ from unimicro.invocation import Principal
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import Authorizer
 from unimicro.pipeline.decision import Decision, Verdict, challenge
+from unimicro.pipeline.policy import require_text
 
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation
@@ -52,6 +53,7 @@ class ApiKey(Authorizer):
     def __post_init__(self) -> None:
         if not self.header or not isinstance(self.header, str):
             raise DefinitionError(f"ApiKey.header must name a header field, got {self.header!r}")
+        require_text(self, 0, env=self.env)
         if not self.keys and not self.env:
             raise DefinitionError("ApiKey needs keys, or env with the name of a variable that holds them")
         if not isinstance(self.keys, Mapping | None):

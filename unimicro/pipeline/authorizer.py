@@ -15,7 +15,7 @@ from unimicro.errors import DefinitionError
 from unimicro.invocation import Principal
 from unimicro.outcome import Failure, Left
 from unimicro.pipeline.decision import Deciding, Decision, asked, at_once, safe, stage_of
-from unimicro.pipeline.policy import Bound, Policy
+from unimicro.pipeline.policy import Bound, Policy, require_mode
 from unimicro.pipeline.stages import ORDER, Await, Do, Stage
 
 if TYPE_CHECKING:
@@ -54,6 +54,10 @@ class Authorizer(Policy):
         """``ESTABLISHES``, ``ENRICHES`` or ``DECIDES``; the last two need a principal to begin with."""
         return ESTABLISHES
 
+    def remaining(self) -> Authorizer | None:
+        """What is asked of a caller all the same who comes with a principal; ``None`` for nothing."""
+        return self if self.rank() == DECIDES else None
+
     def __and__(self, other: Authorizer) -> Authorizer:
         return AllOf((*_members(AllOf, self), *_members(AllOf, other)))
 
@@ -65,7 +69,9 @@ class Authorizer(Policy):
         if rank == ENRICHES or (rank == DECIDES and self.name == "auth"):
             raise DefinitionError(f"{_titles(self)} cannot tell who calls: write Jwt(...) & ..., or the like")
         title = f"{_titles(self)} of {operation.name}"
-        return stage_of(self.decision(operation, assembly), self.name, title, self.label)
+        rest = self.remaining() if self.name == "auth" else None
+        again = None if rest is None else rest.decision(operation, assembly)
+        return stage_of(self.decision(operation, assembly), self.name, title, self.label, again)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class _Combined(Authorizer):
         for member in self.members:
             if not isinstance(member, Authorizer):
                 raise DefinitionError(f"& and | combine authorizers, not {member!r}")
+            require_mode(member)
         if not self._enforced():
             raise DefinitionError("of authorizers combined by & or | at least one must be enforced")
         if all(member.name == "activities" for member in self._enforced()):
@@ -91,12 +98,15 @@ class _Combined(Authorizer):
     def _enforced(self) -> list[Authorizer]:
         return [member for member in self.members if member.mode == "enforce"]
 
+    def _asked(self) -> list[Authorizer]:
+        return [member for member in self.members if member.mode != "off"]
+
     def check(self, options: EntryOptions) -> None:
-        for member in self.members:
+        for member in self._asked():
             member.check(options)
 
     def worst_case(self, below: Bound) -> Bound:
-        for member in self.members:
+        for member in self._asked():
             below = member.worst_case(below)
         return below
 
@@ -132,6 +142,11 @@ class AllOf(_Combined):
     def rank(self) -> int:
         return min(member.rank() for member in self._enforced())
 
+    def remaining(self) -> Authorizer | None:
+        rests = [member.remaining() for member in self._enforced()]
+        asked = tuple(rest for rest in rests if rest is not None)
+        return AllOf(asked) if asked else None
+
     def _combine(self, parts: Iterable[Decision], invocation: Invocation) -> Deciding:
         known = invocation.principal
         for part in parts:
@@ -149,6 +164,12 @@ class AnyOf(_Combined):
 
     def rank(self) -> int:
         return max(member.rank() for member in self._enforced())
+
+    def remaining(self) -> Authorizer | None:
+        rests = [member.remaining() for member in self._enforced()]
+        asked = tuple(rest for rest in rests if rest is not None)
+        # Who could come in by a member that only asks who calls need not be asked by another.
+        return AnyOf(asked) if len(asked) == len(rests) else None
 
     def _combine(self, parts: Iterable[Decision], invocation: Invocation) -> Deciding:
         failures = []

@@ -54,6 +54,8 @@ class Budget:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < inf:
                 raise DefinitionError(f"Budget.{name} must be a number from 0, got {value!r}")
+        if not isinstance(self.name, str):
+            raise DefinitionError(f"Budget.name must be text, got {self.name!r}")
         if self.ttl == 0:
             raise DefinitionError("Budget.ttl must be above 0, got 0")
         if self.ratio == self.per_second == 0:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from unimicro.errors import DefinitionError
 from unimicro.outcome import Failure, Left, Outcome
 from unimicro.pipeline.places import Places
-from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_whole
+from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_text, require_whole
 from unimicro.pipeline.stages import ORDER, Await, Bracket, Stage, Steps
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ class Bulkhead(Policy):
 
     def __post_init__(self) -> None:
         require_whole(self, max_concurrent=self.max_concurrent, max_waiting=self.max_waiting)
-        if self.max_wait != 0:
+        if self.max_wait != 0 or self.max_wait is False:
             require_above_zero(self, max_wait=self.max_wait)
+        require_text(self, 0, pool=self.pool)
         require_above_zero(self, retry_after=self.retry_after)
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:

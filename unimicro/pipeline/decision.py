@@ -46,7 +46,7 @@ def _denier(title: str, label: str) -> Denied:
     return denied
 
 
-def stage_of(decision: Decision, name: str, title: str, label: str) -> Stage:
+def stage_of(decision: Decision, name: str, title: str, label: str, again: Decision | None = None) -> Stage:
     """The stage of a decision.
 
     Args:
@@ -54,24 +54,27 @@ def stage_of(decision: Decision, name: str, title: str, label: str) -> Stage:
         name: Of the stage.
         title: What the log calls it: ``Token of orders.place``.
         label: What its failures give as ``policy``.
+        again: Asked in its place of a caller who comes with a principal; plain where ``decision`` is.
     """
     denied, order = _denier(title, label), ORDER[name]
-    guard = None if decision.plain is None else _guard(name, decision.plain, denied)
+    rest = None if again is None else stage_of(again, "activities", title, label)
+    guard = None if decision.plain is None else _guard(name, decision.plain, denied, rest)
     if decision.steps is not None:
-        return Stage(name, order, _flow(name, decision.steps, denied), "flow", guard)
+        return Stage(name, order, _flow(name, decision.steps, denied, rest), "flow", guard)
     if guard is None:
         raise DefinitionError(f"{title}: its decision must have a plain function or steps")
     return Stage(name, order, guard)
 
 
-def _guard(name: str, plain: Callable[[Invocation], Verdict], denied: Denied) -> Guard:
+def _guard(name: str, plain: Callable[[Invocation], Verdict], denied: Denied, rest: Stage | None) -> Guard:
     """The stage of a plain decision. On the path of every call, so it tests the usual verdict first."""
     is_auth = name == "auth"
+    again: Any = rest and (rest.inline or rest.run)
 
     def guard(invocation: Invocation) -> Invocation | Outcome[Any]:
         # Whoever comes with a principal was authorized before; what they may do is asked all the same.
         if is_auth and invocation.principal is not None:
-            return invocation
+            return invocation if again is None else again(invocation)
         try:
             verdict = plain(invocation)
             if type(verdict) is Principal:
@@ -84,14 +87,19 @@ def _guard(name: str, plain: Callable[[Invocation], Verdict], denied: Denied) ->
     return guard
 
 
-def _flow(name: str, steps: Callable[[Invocation], Deciding], denied: Denied) -> Flow:
+def _flow(name: str, steps: Callable[[Invocation], Deciding], denied: Denied, rest: Stage | None) -> Flow:
     """The stage of a decision that waits."""
     decide = _safe_steps(steps, denied)
+    again: Any = None if rest is None else rest.run
+    waits = rest is not None and rest.kind == "flow"
 
     def flow(invocation: Invocation) -> Steps:
         if name == "auth" and invocation.principal is not None:
-            return (yield invocation)
-        checked = _concluded(name, invocation, (yield from decide(invocation)))
+            if waits:
+                return (yield from again(invocation))
+            checked = invocation if again is None else again(invocation)
+        else:
+            checked = _concluded(name, invocation, (yield from decide(invocation)))
         return (yield checked) if isinstance(checked, Invocation) else checked
 
     return flow

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from unimicro.errors import DefinitionError, nearest
 from unimicro.options import listed
 from unimicro.outcome import CODES, Failure, Outcome, Right, failure_of
+from unimicro.pipeline.deadline import late
 from unimicro.pipeline.policy import Policy
 from unimicro.pipeline.stages import ORDER, Await, Do, Stage, Steps
 
@@ -33,7 +34,7 @@ class Fallback(Policy):
     Args:
         value: The answer. All callers get this very object: for one that they may change, give a function.
         function: From the failure to the answer, sync or async; may return whatever the method may. If it
-            raises, the first failure stands. Not called once the deadline has passed.
+            raises, the first failure stands. Not called once the deadline has passed, and cut off there.
         on: Codes that call for it, instead of those above.
     """
 
@@ -50,13 +51,13 @@ class Fallback(Policy):
         if self.on is not None:
             object.__setattr__(self, "on", listed("Fallback.on", self.on))
             for code in self.on:
-                if code not in CODES:
+                if not isinstance(code, str) or code not in CODES:
                     raise DefinitionError(
                         f"Fallback.on: {code!r} is no failure code{nearest(str(code), CODES)}"
                     )
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
-        now, step = assembly.clock.now, Await if inspect.iscoroutinefunction(self.function) else Do
+        now, step = assembly.clock.now, Await if _is_async(self.function) else Do
 
         def falling_back(invocation: Invocation, outcome: Outcome[Any]) -> Steps:
             failure = failure_of(outcome)
@@ -74,6 +75,8 @@ class Fallback(Policy):
                     "the fallback of %s raised (invocation %s)", invocation.operation, invocation.id
                 )
                 return outcome
+            if invocation.deadline is not None and now() >= invocation.deadline:
+                return late(invocation, dropped=answer)
             _log(invocation, failure)
             return answer
 
@@ -83,6 +86,11 @@ class Fallback(Policy):
         if self.on is not None:
             return failure.code in self.on
         return CODES[failure.code].breaker == "failure" or failure.layer == "bulkhead"
+
+
+def _is_async(function: object) -> bool:
+    """Whether it is awaited; of an object that is called, its method tells."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 def _log(invocation: Invocation, failure: Failure) -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from unimicro.pipeline.stages import Await
+from unimicro.pipeline.stages import Await, Do
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -42,6 +42,44 @@ class Flights:
             landed = yield Await(_landed, flight)
             if landed is not _CUT_OFF:
                 return landed
+
+    def fly(self, key: str, function: Callable[[], Any]) -> Generator[Any, Any, Any]:
+        """``join`` for work that is one function, which may block.
+
+        Begun, it is finished even if the one who began it is cut off: those who come meanwhile wait for it,
+        so callers in a hurry cannot make it begin again and again.
+        """
+        while True:
+            flight, leads = self._board(key)
+            if leads:
+                try:
+                    landed = yield Do(self._flown, key, flight, function)
+                finally:
+                    self._ground(key, flight)
+            else:
+                landed = yield Await(_landed, flight)
+            if landed is not _CUT_OFF:
+                return landed
+
+    def _flown(self, key: str, flight: Future[Any], function: Callable[[], Any]) -> Any:
+        with self._lock:
+            if self._flights.get(key) is not flight:
+                return _CUT_OFF
+            flight.set_running_or_notify_cancel()
+        landed = _CUT_OFF
+        try:
+            landed = function()
+            return landed
+        finally:
+            self._land(key, flight, landed)
+
+    def _ground(self, key: str, flight: Future[Any]) -> None:
+        """Leave to the next what was cut off before a thread had begun it."""
+        with self._lock:
+            if flight.running() or self._flights.get(key) is not flight:
+                return
+            del self._flights[key]
+        flight.set_result(_CUT_OFF)
 
     def _board(self, key: str) -> tuple[Future[Any], bool]:
         with self._lock:

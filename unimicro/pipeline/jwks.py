@@ -11,7 +11,6 @@ from unimicro.errors import DefinitionError, require
 from unimicro.outcome import Failure
 from unimicro.pipeline.flights import Flights
 from unimicro.pipeline.remote import object_of
-from unimicro.pipeline.stages import Do
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -125,7 +124,7 @@ class GivenKeys:
     """A key set that never changes."""
 
     version = 0
-    fresh_until = math.inf
+    trusted_until = math.inf
 
     def __init__(self, keys: KeySet) -> None:
         self._keys = keys
@@ -177,6 +176,11 @@ class FetchedKeys:
         self._attempts = 0
         self._flights = Flights()
 
+    @property
+    def trusted_until(self) -> float:
+        """Monotonic seconds until which a verified token needs no second look: keys may be old, or go."""
+        return min(self.fresh_until, self._usable_until)
+
     def find(self, kid: str | None, algorithm: str) -> Finding:
         """Steps to the key; ``None`` if there is none, a failure if there are no keys to look in."""
         now, attempts = self._clock.now(), self._attempts
@@ -203,19 +207,19 @@ class FetchedKeys:
     def _refresh(self, attempts: int, forced: bool = False) -> Generator[Any, Any, None]:
         """Fetch the keys, unless that was done since ``attempts``."""
 
-        def work() -> Generator[Any, Any, None]:
+        def work() -> None:
             if self._attempts != attempts:
                 return
             if forced:
                 self._next_forced = self._clock.now() + self._times.cool_down
             try:
-                self._take(*(yield Do(self._load)))
+                self._take(*self._load())
             except Exception as error:
                 log.warning("no keys from %s: %s", self._url, error)
                 self.fresh_until = self._clock.now() + self._times.cool_down
             self._attempts += 1
 
-        yield from self._flights.join(self._url, work)
+        yield from self._flights.fly(self._url, work)
 
     def _load(self) -> tuple[KeySet, bytes]:
         fetched = self._fetch(

@@ -8,12 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.errors import DefinitionError, nearest, require
+from unimicro.options import listed
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import Authorizer
 from unimicro.pipeline.claims import principal_of
 from unimicro.pipeline.decision import Deciding, Decision, at_once, bearer, challenge
 from unimicro.pipeline.jwks import ALGORITHMS, FetchedKeys, GivenKeys, KeySet, Times
-from unimicro.pipeline.policy import Bound, require_above_zero, require_whole
+from unimicro.pipeline.policy import Bound, require_above_zero, require_flag, require_text, require_whole
 from unimicro.pipeline.remote import Remembered, require_url
 from unimicro.wire import from_json
 
@@ -83,10 +84,9 @@ class Jwt(Authorizer):
     label = "jwt"
 
     def __post_init__(self) -> None:
-        audience = (self.audience,) if isinstance(self.audience, str) else tuple(self.audience)
-        object.__setattr__(self, "audience", audience)
-        if not isinstance(self.algorithms, str):
-            object.__setattr__(self, "algorithms", tuple(self.algorithms))
+        audience = (self.audience,) if isinstance(self.audience, str) else self.audience
+        object.__setattr__(self, "audience", listed("Jwt.audience", audience))
+        object.__setattr__(self, "algorithms", listed("Jwt.algorithms", self.algorithms))
         self._require_names()
         if (self.keys is None) == (not self.jwks_uri):
             raise DefinitionError("Jwt needs either jwks_uri or keys")
@@ -94,20 +94,33 @@ class Jwt(Authorizer):
             require_url("Jwt.jwks_uri", self.jwks_uri, self.allow_http)
         require_whole(self, 0, leeway=self.leeway, cache_size=self.cache_size)
         require_above_zero(
-            self, refresh_after=self.refresh_after, cool_down=self.cool_down, timeout=self.timeout
+            self,
+            refresh_after=self.refresh_after,
+            max_age=self.max_age,
+            cool_down=self.cool_down,
+            timeout=self.timeout,
         )
         if not self.max_age >= self.refresh_after:
             raise DefinitionError("Jwt.max_age must not be below refresh_after")
 
     def _require_names(self) -> None:
+        require_flag(self, allow_http=self.allow_http)
+        require_text(
+            self,
+            subject_claim=self.subject_claim,
+            activities_claim=self.activities_claim,
+            audience_claim=self.audience_claim,
+        )
+        if self.header is not None:
+            require_text(self, header=self.header)
         if not isinstance(self.issuer, str) or not self.issuer:
             raise DefinitionError("Jwt.issuer must be what iss says in the tokens")
         if not self.audience or not all(isinstance(name, str) and name for name in self.audience):
             raise DefinitionError("Jwt.audience must name whom the tokens are for")
-        if not self.algorithms or isinstance(self.algorithms, str):
+        if not self.algorithms:
             raise DefinitionError("Jwt.algorithms takes a tuple of names, such as ('RS256', 'ES256')")
         for name in self.algorithms:
-            if name not in ALGORITHMS:
+            if not isinstance(name, str) or name not in ALGORITHMS:
                 hint = nearest(str(name), ALGORITHMS)
                 raise DefinitionError(
                     f"Jwt.algorithms: {name!r} is no asymmetric signature allowed here{hint}"
@@ -177,7 +190,7 @@ class _Verifier:
         key = yield from self._keys.find(kid, algorithm)
         if isinstance(key, Failure):
             return key
-        version, fresh_until = self._keys.version, self._keys.fresh_until
+        version, trusted_until = self._keys.version, self._keys.trusted_until
         try:
             claims, expires = self._verified(signed, key)
         except Exception as error:
@@ -186,7 +199,7 @@ class _Verifier:
         principal = principal_of(claims, settings.subject_claim, settings.activities_claim)
         if principal is None:
             return _Wrong(text="the token names no subject")
-        self._remembered.put(token, (version, principal), min(expires, fresh_until))
+        self._remembered.put(token, (version, principal), min(expires, trusted_until))
         return principal
 
     def _opened(self, token: str) -> tuple[Any, str | None, str]:

@@ -116,11 +116,18 @@ class _Threads(_Attempts):
         self._news = threading.Event()
 
     def start(self) -> None:
-        self._running += 1
         # As a daemon: a loser that hangs must not keep the process from ending.
-        threading.Thread(
+        thread = threading.Thread(
             target=copy_context().run, args=(self._run,), name="unimicro-hedge", daemon=True
-        ).start()
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system gives no more threads: those that run are waited for, and the first runs here.
+            if self._running:
+                return
+            self._run()
+        self._running += 1
 
     def _run(self) -> None:
         # Whatever it is, it is raised where the call is waited for.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
 from unimicro.outcome import Failure, Left, Outcome
-from unimicro.pipeline.policy import Policy, require_above_zero, require_whole
+from unimicro.pipeline.policy import Policy, require_above_zero, require_text, require_whole
 from unimicro.pipeline.stages import ORDER, Stage
 
 if TYPE_CHECKING:
@@ -53,15 +53,11 @@ class RateLimit(Policy):
 
     def __post_init__(self) -> None:
         require_above_zero(self, rate=self.rate, per=self.per)
-        if max(self.rate, self.per) == math.inf:
-            raise DefinitionError("RateLimit: rate and per must be finite; mode='off' is no limit")
         require_whole(self, max_keys=self.max_keys)
         if self.burst is not None:
             require_whole(self, burst=self.burst)
-        if not isinstance(self.key, str) or not self.key:
-            raise DefinitionError(
-                f"RateLimit.key must be 'principal', 'all' or a header field, got {self.key!r}"
-            )
+        require_text(self, key=self.key)
+        require_text(self, 0, limiter=self.limiter)
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         name = self.limiter or operation.name
@@ -122,4 +118,5 @@ def _key_of(key: str) -> Callable[[Invocation], str]:
 
 def _bounded(key: str) -> str:
     """Short keys as they are; a caller chooses the others, and may not fill the memory with them."""
-    return key if len(key) < _LONGEST_KEY else sha256(key.encode()).hexdigest()
+    # A header may hold what is no Unicode.
+    return key if len(key) < _LONGEST_KEY else sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

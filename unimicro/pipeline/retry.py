@@ -11,7 +11,7 @@ from unimicro.outcome import Failure, Outcome, failure_of
 from unimicro.pipeline.backoff import Schedule, require_kind, schedule_of
 from unimicro.pipeline.budget import DEFAULT_BUDGET, Budget
 from unimicro.pipeline.events import Rejection, Retrying
-from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_whole
+from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_flag, require_whole
 from unimicro.pipeline.stages import ORDER, Pause, Stage, Steps
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Retry(Policy):
     def __post_init__(self) -> None:
         require_whole(self, attempts=self.attempts)
         require_above_zero(self, base=self.base, cap=self.cap)
+        require_flag(self, wait_for_probe=self.wait_for_probe)
         require_kind(self.backoff)
         self._check_linear()
         if self.max_retries is not None:

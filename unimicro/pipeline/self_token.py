@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,7 @@ from unimicro.outcome import Failure, Outcome, Right, failure_of
 from unimicro.pipeline.breaker import Breaker
 from unimicro.pipeline.clock import SystemClock
 from unimicro.pipeline.compiler import compile_async, compile_sync, stages_of
+from unimicro.pipeline.deadline import Deadline
 from unimicro.pipeline.flights import Flights
 from unimicro.pipeline.policy import Assembly, Policy
 from unimicro.pipeline.remote import require_url
@@ -77,6 +79,7 @@ class SelfToken:
         window: Most and least seconds before expiry at which the token is renewed; a token that lives less
             than twice the first has a window in proportion.
         timeout: Seconds for a request.
+        patience: Seconds for all attempts together, whatever a server asks to wait for.
         store: Where the token is kept beyond this process. What it cannot read or write is logged, no more.
         policies: Around the request. Without a ``Breaker`` there is no circuit.
         fetch: Another HTTP client.
@@ -100,6 +103,7 @@ class SelfToken:
         client_auth: Literal["basic", "post"] = "basic",
         window: tuple[float, float] = (300.0, 60.0),
         timeout: float = 5.0,
+        patience: float = 30.0,
         store: TokenStore | None = None,
         policies: Sequence[Policy] = (Retry(), Breaker()),
         fetch: Fetch | None = None,
@@ -107,7 +111,10 @@ class SelfToken:
         draw: Draw = random.uniform,
         allow_http: bool = False,
     ) -> None:
-        _check(token_url, client_id, client_secret, client_auth, window, timeout, allow_http)
+        _check(audience, scope, client_auth, allow_http)
+        require_url("SelfToken.token_url", token_url, allow_http)
+        _check_texts(client_id=client_id, client_secret=client_secret)
+        _check_times(window, timeout=timeout, patience=patience)
         self._token_url = token_url
         self._client_id = client_id
         self._window = window
@@ -125,7 +132,9 @@ class SelfToken:
         endpoint = _Endpoint(self._obtained, request, store, self._clock)
         self._operation = next(iter(operations_of(endpoint, "", 1)))
         keep = Stage("self_token", ORDER["cache"], self._keep, "flow")
-        self._stages = stages_of(self._operation, policies, [keep], Assembly(self._clock))
+        self._stages = stages_of(
+            self._operation, [Deadline(patience), *policies], [keep], Assembly(self._clock)
+        )
         self._run = compile_sync(self._operation, self._stages, self._clock)
 
     @classmethod
@@ -171,7 +180,8 @@ class SelfToken:
         return compile_async(self._operation, self._stages, self._clock, threads)
 
     def _invocation(self) -> Invocation:
-        # No deadline: the one who asks first does it for all, and must not make it fail by being in a hurry.
+        # Not the caller's deadline: the one who asks first does it for all, and must not make it fail by
+        # being in a hurry.
         return Invocation(self._operation.name, principal=IN_PROCESS, door="local", id=new_id())
 
     def _at_hand(self) -> Outcome[str] | None:
@@ -277,23 +287,31 @@ class _Endpoint(Service):
         return None
 
 
-def _check(
-    token_url: str,
-    client_id: str,
-    client_secret: str,
-    client_auth: str,
-    window: tuple[float, float],
-    timeout: float,
-    allow_http: bool,
-) -> None:
-    require_url("SelfToken.token_url", token_url, allow_http)
-    for name, value in (("client_id", client_id), ("client_secret", client_secret)):
+def _check_texts(**values: object) -> None:
+    """Not shown: one of them is a secret."""
+    for name, value in values.items():
         if not isinstance(value, str) or not value:
             raise DefinitionError(f"SelfToken.{name} must be a string that is not empty")
+
+
+def _check(audience: object, scope: object, client_auth: object, allow_http: object) -> None:
+    for name, value in (("audience", audience), ("scope", scope)):
+        if not isinstance(value, str):
+            raise DefinitionError(f"SelfToken.{name} must be text, got {value!r}")
     if client_auth not in ("basic", "post"):
         raise DefinitionError(f"SelfToken.client_auth must be basic or post, got {client_auth!r}")
-    most, least = window
-    if not most >= least > 0:
+    if not isinstance(allow_http, bool):
+        raise DefinitionError(f"SelfToken.allow_http must be true or false, got {allow_http!r}")
+
+
+def _check_times(window: object, **seconds: object) -> None:
+    pair = window if isinstance(window, tuple | list) and len(window) == 2 else (0, 0)
+    if not all(map(_is_time, pair)) or pair[0] < pair[1]:
         raise DefinitionError(f"SelfToken.window must be (most, least) seconds above 0, got {window!r}")
-    if not timeout > 0:
-        raise DefinitionError(f"SelfToken.timeout must be above 0, got {timeout!r}")
+    for name, value in seconds.items():
+        if not _is_time(value):
+            raise DefinitionError(f"SelfToken.{name} must be above 0 and finite, got {value!r}")
+
+
+def _is_time(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf

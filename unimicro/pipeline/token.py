@@ -12,6 +12,7 @@ from unimicro.invocation import Principal
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import Authorizer
 from unimicro.pipeline.decision import Deciding, Decision, Verdict, bearer, challenge
+from unimicro.pipeline.policy import require_flag, require_text
 from unimicro.pipeline.stages import Await, Do
 from unimicro.service import Service
 
@@ -43,6 +44,11 @@ class Token(Authorizer):
     header: str | None = None
     blocking: bool = True
     label = "token"
+
+    def __post_init__(self) -> None:
+        if self.header is not None:
+            require_text(self, header=self.header)
+        require_flag(self, blocking=self.blocking)
 
     def decision(self, operation: Operation, assembly: Assembly) -> Decision:
         service = operation.service

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unimicro.invocation import Principal
 from unimicro.outcome import Failure
@@ -15,13 +15,10 @@ from unimicro.pipeline.authorizer import ENRICHES, Authorizer
 from unimicro.pipeline.claims import principal_of
 from unimicro.pipeline.decision import Deciding, Decision, bearer, challenge
 from unimicro.pipeline.flights import Flights
-from unimicro.pipeline.policy import Bound, require_above_zero, require_whole
+from unimicro.pipeline.policy import Bound, require_above_zero, require_flag, require_text, require_whole
 from unimicro.pipeline.remote import Remembered, object_of, require_url
-from unimicro.pipeline.stages import Do
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from unimicro.invocation import Invocation
     from unimicro.operation import Operation
     from unimicro.pipeline.policy import Assembly
@@ -61,6 +58,10 @@ class UserInfo(Authorizer):
     label = "userinfo"
 
     def __post_init__(self) -> None:
+        require_flag(self, allow_http=self.allow_http)
+        require_text(self, subject_claim=self.subject_claim, activities_claim=self.activities_claim)
+        if self.header is not None:
+            require_text(self, header=self.header)
         require_url("UserInfo.url", self.url, self.allow_http)
         require_above_zero(self, cache_seconds=self.cache_seconds, timeout=self.timeout)
         require_whole(self, 0, cache_size=self.cache_size)
@@ -105,11 +106,11 @@ class _Endpoint:
         known = self._remembered.get(token, self._clock.now())
         if known is not None:
             return known  # type: ignore[no-any-return]
-        return (yield from self._flights.join(token, lambda: self._work(token)))  # type: ignore[no-any-return]
+        return (yield from self._flights.fly(token, lambda: self._told(token)))  # type: ignore[no-any-return]
 
-    def _work(self, token: str) -> Generator[Any, Any, Principal | Failure]:
+    def _told(self, token: str) -> Principal | Failure:
         try:
-            found: Principal | Failure = yield Do(self._ask, token)
+            found = self._ask(token)
         except Exception as error:
             log.warning("no user information from %s: %s", self._settings.url, error)
             text = "the issuer does not answer"
