@@ -38,13 +38,14 @@ if TYPE_CHECKING:
     from unimicro.pipeline.cache import Cache as Cache
     from unimicro.pipeline.clock import VirtualClock as VirtualClock
     from unimicro.pipeline.deadline import Deadline as Deadline
-    from unimicro.pipeline.events import Rejection as Rejection
-    from unimicro.pipeline.events import Retrying as Retrying
-    from unimicro.pipeline.events import Transition as Transition
+    from unimicro.pipeline.decider import Decider as Decider
     from unimicro.pipeline.fallback import Fallback as Fallback
     from unimicro.pipeline.hedge import Hedge as Hedge
     from unimicro.pipeline.idempotency import Idempotency as Idempotency
     from unimicro.pipeline.jwt import Jwt as Jwt
+    from unimicro.pipeline.listeners import Rejection as Rejection
+    from unimicro.pipeline.listeners import Retrying as Retrying
+    from unimicro.pipeline.listeners import Transition as Transition
     from unimicro.pipeline.policy import Policy as Policy
     from unimicro.pipeline.rate_limit import RateLimit as RateLimit
     from unimicro.pipeline.retry import Retry as Retry
@@ -86,6 +87,7 @@ _NAMES = {
     "CallPayload": "unimicro.invocation",
     "Cors": "unimicro.options",
     "Deadline": "unimicro.pipeline.deadline",
+    "Decider": "unimicro.pipeline.decider",
     "Do": "unimicro.pipeline.stages",
     "Failure": "unimicro.outcome",
     "Fallback": "unimicro.pipeline.fallback",
@@ -106,10 +108,10 @@ _NAMES = {
     "Principal": "unimicro.invocation",
     "Query": "unimicro.signature",
     "RateLimit": "unimicro.pipeline.rate_limit",
-    "Rejection": "unimicro.pipeline.events",
+    "Rejection": "unimicro.pipeline.listeners",
     "Response": "unimicro.outcome",
     "Retry": "unimicro.pipeline.retry",
-    "Retrying": "unimicro.pipeline.events",
+    "Retrying": "unimicro.pipeline.listeners",
     "Right": "unimicro.outcome",
     "SelfToken": "unimicro.pipeline.self_token",
     "Service": "unimicro.service",
@@ -117,7 +119,7 @@ _NAMES = {
     "Steps": "unimicro.pipeline.stages",
     "Timeout": "unimicro.pipeline.timeout",
     "Token": "unimicro.pipeline.token",
-    "Transition": "unimicro.pipeline.events",
+    "Transition": "unimicro.pipeline.listeners",
     "Try": "unimicro.functional.attempt",
     "Upload": "unimicro.forms",
     "UserInfo": "unimicro.pipeline.userinfo",

@@ -14,7 +14,7 @@ from unimicro.lifecycle import Lifecycle
 from unimicro.operation import unexpected_failure
 from unimicro.options import listed, require_policy
 from unimicro.outcome import Failure, Left, Response, Right
-from unimicro.pipeline.clock import SystemClock
+from unimicro.pipeline.clock import SystemClock, WithoutWaits
 from unimicro.pipeline.compiler import (
     compile_async,
     compile_authorization,
@@ -22,7 +22,7 @@ from unimicro.pipeline.compiler import (
     stages_of,
     user_stage,
 )
-from unimicro.pipeline.events import Listeners
+from unimicro.pipeline.listeners import Listeners
 from unimicro.pipeline.policy import Assembly
 from unimicro.plugins import builtin
 
@@ -62,7 +62,7 @@ class App:
         plugins: Plugin objects, or names of installed plugins.
         policies: For every operation, below the service's and the entry's own.
         stages: Guards and flows run for every operation, before those of its service and entry.
-        listeners: Objects told of transitions, retries and rejections; see ``unimicro.pipeline.events``.
+        listeners: Objects told of transitions, retries and rejections; see ``unimicro.pipeline.listeners``.
         stores: Name to store, for policies that keep state outside of the process; beside the
             configuration's ``[stores]``.
         stage: Deployment stage, such as ``prod``; configuration and ``UNIMICRO_STAGE`` override it.
@@ -86,7 +86,9 @@ class App:
         clock: Clock | None = None,
     ) -> None:
         self.settings = load_settings(stage, config)
-        self.clock = self._clock(clock or SystemClock())
+        self.clock: Clock = clock or SystemClock()
+        if not self.settings.waits:
+            self.clock = WithoutWaits(self.clock)
         self.services = checked_services(services)
         self._policies = listed("policies", policies)
         for policy in self._policies:
@@ -102,7 +104,6 @@ class App:
         self._assembly = Assembly(
             self.clock,
             self.listeners,
-            self.settings.stage,
             StoreFinder(stores or {}, self.settings.stores),
             builtin.fetch,
         )
@@ -123,12 +124,6 @@ class App:
         from unimicro.plugins.manager import Plugins
 
         return Plugins(plugins, self.settings.disabled_plugins)
-
-    def _clock(self, clock: Clock) -> Clock:
-        if self.settings.waits:
-            return clock
-        without_waits: type[Any] = builtin.load("unimicro.pipeline.clock:WithoutWaits")
-        return without_waits(clock)  # type: ignore[no-any-return]
 
     def _stages_of(self, operation: Operation) -> tuple[Stage, ...]:
         where, service = operation.name, operation.service

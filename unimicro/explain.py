@@ -26,7 +26,7 @@ class StageNote(NamedTuple):
 
     Attributes:
         name: Of the stage.
-        kind: ``guard``, ``flow``, ``bracket``, ``recovery``; ``off`` for a policy that leaves no stage.
+        kind: ``guard``, ``flow``, ``bracket``, ``recovery``, ``layer``, or ``off`` for one without a stage.
         settings: The policy with the settings that are not its defaults; empty for other stages.
         origin: Who said so; ``code`` for guards and flows of users and plugins.
         mode: Of the policy.

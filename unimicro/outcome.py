@@ -218,8 +218,8 @@ class Failure:
     def to_problem(self, instance: str = "", trace_id: str = "") -> dict[str, Any]:
         """The RFC 9457 problem document.
 
-        The extensions ``code``, ``layer``, ``policy``, ``errors``, ``details``, ``retry_after_ms`` and ``trace_id``
-        are there where they say something.
+        The extensions ``code``, ``layer``, ``policy``, ``errors``, ``details``, ``retry_after_ms`` and
+        ``trace_id`` are there where they say something.
         """
         problem: dict[str, Any] = {
             "type": f"{_TYPE_PREFIX}{self.error_type}" if self.error_type else "about:blank",

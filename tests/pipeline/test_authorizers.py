@@ -17,12 +17,12 @@ from unimicro.invocation import IN_PROCESS, Invocation
 from unimicro.pipeline.activities import activities
 from unimicro.pipeline.api_key import ApiKey
 from unimicro.pipeline.authorizer import Authorizer
-from unimicro.pipeline.decision import Decision, challenge
+from unimicro.pipeline.decider import Decider, challenge
 from unimicro.pipeline.jwt import Jwt
 from unimicro.pipeline.policy import Bound
 
 if TYPE_CHECKING:
-    from unimicro.pipeline.events import Rejection
+    from unimicro.pipeline.listeners import Rejection
 
 KEYS = {"ann": "key-of-ann", "bob": "key-of-bob"}
 NO_KEY = {"x_none": "1"}
@@ -144,7 +144,7 @@ class Says(Authorizer):
     principal: Principal | None = None
     label = "says"
 
-    def decision(self, operation, assembly):
+    def decider(self, operation, assembly):
         def verdict(value):
             if value is None:
                 headers = challenge("Says", self.header)
@@ -169,7 +169,7 @@ class Says(Authorizer):
             value = invocation.metadata.get(self.header)
             return (yield Await(awaited, value) if self.how == "await" else Do(verdict, value))
 
-        return Decision(plain) if self.how == "plain" else Decision(None, steps)
+        return Decider(plain) if self.how == "plain" else Decider(None, steps)
 
 
 HOWS = ["plain", "do", "await"]

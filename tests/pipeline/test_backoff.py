@@ -34,7 +34,7 @@ def test_constant_waits_the_same_each_time(drive):
 
 
 def test_linear_grows_by_its_increment_up_to_its_maximum(drive):
-    retry = Retry(attempts=6, backoff="linear", start=1, increment=0.5, max=2.25)
+    retry = Retry(attempts=6, backoff="linear", start=1, increment=0.5, max_wait=2.25)
     assert waits(retry, drive) == [1, 1.5, 2.0, 2.25, 2.25]
 
 
@@ -104,7 +104,7 @@ def test_a_misspelt_kind_is_refused_with_the_nearest_one():
         Retry(backoff=3)
 
 
-@pytest.mark.parametrize("setting", ["start", "increment", "max"])
+@pytest.mark.parametrize("setting", ["start", "increment", "max_wait"])
 def test_settings_of_linear_are_refused_elsewhere(setting):
     with pytest.raises(DefinitionError, match=rf"Retry\.{setting}.*linear"):
         Retry(**{setting: 1.0})

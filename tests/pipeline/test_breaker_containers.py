@@ -45,7 +45,7 @@ class Simulation:
 
     def _container(self, shared: bool) -> Process:
         store = self.store if shared else Store()
-        return Process(store, self.clock, jitter=0.2, open_seconds_max=80, refresh=REFRESH)
+        return Process(store, self.clock, jitter=0.2, max_open_seconds=80, refresh=REFRESH)
 
     def at(self, time: float, what: Any) -> None:
         heapq.heappush(self.events, (time, next(self.numbers), what))

@@ -433,7 +433,7 @@ def test_a_store_that_has_a_length_is_shared_while_it_is_empty(clock):
 class TestClocksThatDiffer:
     def test_no_wait_of_another_is_longer_than_the_longest_of_ones_own(self, store, clock):
         ahead = Process(store, VirtualClock(epoch=clock.time() + 86_400))
-        process = Process(store, clock, open_seconds_max=40)
+        process = Process(store, clock, max_open_seconds=40)
         ahead.calls(4, down=True)
         assert process.calls() == "-"
         assert process.circuit.retry_after() == pytest.approx(40)
@@ -471,7 +471,7 @@ def test_a_thread_that_cannot_be_started_is_an_outage_that_passes(clock, monkeyp
     store = BlockingStore()
     process = Process(store, clock)
     with monkeypatch.context() as patch:
-        patch.setattr("unimicro.pipeline.bounded.Thread.start", refused)
+        patch.setattr("unimicro.pipeline.time_limit.Thread.start", refused)
         assert process.calls(4, down=True) == "...."
     clock.advance(5)
     assert process.calls() == "-"

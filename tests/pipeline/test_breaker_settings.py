@@ -11,7 +11,7 @@ from unimicro import App, Breaker, Service, VirtualClock, entry
 from unimicro.errors import ConfigurationError, DefinitionError, NotFound, Unavailable
 from unimicro.outcome import Failure, Left
 from unimicro.pipeline.circuit import Circuit
-from unimicro.pipeline.events import Listeners, Transition
+from unimicro.pipeline.listeners import Listeners, Transition
 from unimicro.pipeline.policy import Bound
 
 
@@ -138,7 +138,7 @@ def test_jitter_shortens_the_wait_at_most_by_its_share(drive):
 
 
 def test_the_wait_stays_a_number_after_very_many_openings(drive):
-    rig = Rig(drive, open_seconds_max=40)
+    rig = Rig(drive, max_open_seconds=40)
     rig.calls(4, error=DOWN)
     for _ in range(1100):
         rig.clock.advance(40)
@@ -295,8 +295,8 @@ WRONG = [
     ("minimum_calls", {"minimum_calls": 21}),
     ("minimum_calls", {"minimum_calls": True}),
     ("open_seconds", {"open_seconds": -1}),
-    ("open_seconds", {"open_seconds": float("inf"), "open_seconds_max": float("inf")}),
-    ("open_seconds_max", {"open_seconds": 61}),
+    ("open_seconds", {"open_seconds": float("inf"), "max_open_seconds": float("inf")}),
+    ("max_open_seconds", {"open_seconds": 61}),
     ("jitter", {"jitter": 1}),
     ("jitter", {"jitter": -0.1}),
     ("jitter", {"jitter": "0.1"}),
@@ -306,7 +306,7 @@ WRONG = [
     ("window", {"window": 10**13}),
     ("window_seconds", {"window_seconds": 10**13}),
     ("open_seconds", {"open_seconds": 10**400}),
-    ("open_seconds_max", {"open_seconds_max": 1e300}),
+    ("max_open_seconds", {"max_open_seconds": 1e300}),
     ("half_open_timeout", {"half_open_timeout": 10**400}),
     ("slow_call_seconds", {"slow_call_seconds": float("inf")}),
     ("failure_rate", {"failure_rate": 10**400}),

@@ -7,7 +7,7 @@ import pytest
 from unimicro import Breaker, VirtualClock
 from unimicro.outcome import Failure, Left, Right
 from unimicro.pipeline.circuit import Circuit
-from unimicro.pipeline.events import Listeners
+from unimicro.pipeline.listeners import Listeners
 from unimicro.pipeline.machine import State
 
 WORKED = Right(None)

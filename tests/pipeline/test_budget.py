@@ -195,7 +195,7 @@ def test_a_shared_budget_has_one_set_of_settings():
         @entry(safe=True, retry=Retry(budget=Budget(ratio=0.5, name="one")))
         def get_other(self): ...
 
-    with pytest.raises(DefinitionError, match=r"two\.get_other.*budget 'one' has other settings"):
+    with pytest.raises(DefinitionError, match=r"two\.get_other.*budget of retry 'one' has other settings"):
         App(Two(), config={})
 
 

@@ -123,13 +123,16 @@ def test_a_cancelled_caller_cancels_every_attempt():
 
 
 def test_more_attempts_follow_each_after_the_delay(drive):
-    service, clock = Replicas("hang", "hang", "hang", "answer", hedge=Hedge(0.5, max=3)), VirtualClock()
+    service, clock = (
+        Replicas("hang", "hang", "hang", "answer", hedge=Hedge(0.5, max_hedges=3)),
+        VirtualClock(),
+    )
     assert call(service, drive, clock).value == 4
     assert clock.waits == [0.5, 0.5, 0.5]
 
 
 def test_a_failure_that_may_pass_waits_for_the_other_attempt(drive):
-    service = Replicas("hang", Unavailable("busy"), "answer", hedge=Hedge(0.5, max=2))
+    service = Replicas("hang", Unavailable("busy"), "answer", hedge=Hedge(0.5, max_hedges=2))
     assert call(service, drive).value == 3
 
 
@@ -140,7 +143,7 @@ def test_a_failure_alone_starts_no_attempt(drive):
 
 
 def test_a_failure_that_will_not_pass_is_an_answer(drive):
-    service = Replicas("hang", NotFound("gone"), "answer", hedge=Hedge(0.5, max=2))
+    service = Replicas("hang", NotFound("gone"), "answer", hedge=Hedge(0.5, max_hedges=2))
     assert failure(call(service, drive)).code == "not_found"
     assert service.calls == 2
 
@@ -290,11 +293,12 @@ def test_only_safe_entries_may_have_one():
 
 
 def test_the_worst_case_is_all_attempts_one_after_another():
-    assert Hedge(0.5, max=2).worst_case(Bound(3.0, 2)) == Bound(4.0, 6)
+    assert Hedge(0.5, max_hedges=2).worst_case(Bound(3.0, 2)) == Bound(4.0, 6)
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("delay", 0), ("delay", "1"), ("max", 0), ("max", 1.5), ("budget", 3)]
+    ("setting", "value"),
+    [("delay", 0), ("delay", "1"), ("max_hedges", 0), ("max_hedges", 1.5), ("budget", 3)],
 )
 def test_impossible_settings_are_refused_by_name(setting, value):
     with pytest.raises(DefinitionError, match=rf"Hedge\.{setting}"):

@@ -298,12 +298,12 @@ def test_wrong_tokens_are_not_remembered(ask, monkeypatch):
 
 def test_no_more_tokens_are_remembered_than_allowed(monkeypatch):
     seen = verifications(monkeypatch)
-    app = app_with_keys(cache_size=2)
+    app = app_with_keys(max_entries=2)
     tokens = [signed(sub=name) for name in "abc"]
     for token in [*tokens, tokens[2], tokens[1], tokens[0]]:
         assert sync_ask(app, authorization=token).status_code == 200
     assert len(seen) == 4
-    none = app_with_keys(cache_size=0)
+    none = app_with_keys(max_entries=0)
     for _ in range(2):
         assert sync_ask(none, authorization=tokens[0]).status_code == 200
     assert len(seen) == 6
@@ -665,7 +665,7 @@ def test_a_slow_issuer_is_given_up_on(issuer):
         ({"max_age": 299}, "max_age"),
         ({"cool_down": 0}, "cool_down"),
         ({"timeout": 0}, "timeout"),
-        ({"cache_size": -1}, "cache_size"),
+        ({"max_entries": -1}, "max_entries"),
         ({"audience": 5}, "Jwt.audience"),
         ({"audience": None}, "Jwt.audience"),
         ({"algorithms": 5}, "Jwt.algorithms"),

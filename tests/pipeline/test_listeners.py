@@ -10,7 +10,7 @@ import pytest
 from tests.core.helpers import failure
 from unimicro import App, Breaker, Deadline, Do, Failure, Left, Right, Service, VirtualClock, entry
 from unimicro.errors import ConfigurationError, Unavailable
-from unimicro.pipeline.events import Listeners
+from unimicro.pipeline.listeners import Listeners
 
 
 class Recorder:

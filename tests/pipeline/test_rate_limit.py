@@ -154,7 +154,7 @@ def test_a_shared_limit_has_one_set_of_settings():
 
 
 def test_the_memory_of_callers_is_bounded():
-    app, _, _ = app_of(RateLimit(1, per=1000, key="x-key", max_keys=2))
+    app, _, _ = app_of(RateLimit(1, per=1000, key="x-key", max_entries=2))
     client = app.test_client()
 
     def status(key: str) -> int:
@@ -184,7 +184,7 @@ def test_threads_together_get_no_more_than_the_burst():
     ("setting", "value"),
     [
         ("rate", 0), ("rate", -1), ("rate", float("nan")), ("rate", "5"), ("rate", float("inf")), ("per", 0),
-        ("burst", 0), ("burst", 1.5), ("max_keys", 0), ("key", ""), ("key", None), ("rate", 10**400),
+        ("burst", 0), ("burst", 1.5), ("max_entries", 0), ("key", ""), ("key", None), ("rate", 10**400),
         ("limiter", 5), ("limiter", None), ("limiter", ["x"]),
     ],
 )  # fmt: skip

@@ -56,7 +56,7 @@ def test_the_issuer_is_asked_with_the_callers_token(ask, issuer):
 def test_an_answer_is_remembered_for_its_token_and_time(ask, issuer):
     issuer.answers["/me"] = lambda headers, body: (200, ANN | {"sub": "ann"})
     time = clock()
-    app = app_of(jwt() & info(issuer, cache_seconds=100), clock=time)
+    app = app_of(jwt() & info(issuer, ttl=100), clock=time)
     for _ in range(3):
         ask(app, authorization=signed())
     assert issuer.asked["/me"] == 1
@@ -132,8 +132,8 @@ def test_alone_it_does_not_tell_who_calls(issuer, combine):
     [
         ({"url": ""}, "UserInfo.url"),
         ({"url": "http://issuer.example/me"}, "https"),
-        ({"cache_seconds": 0}, "cache_seconds"),
-        ({"cache_size": -1}, "cache_size"),
+        ({"ttl": 0}, "ttl"),
+        ({"max_entries": -1}, "max_entries"),
         ({"timeout": 0}, "timeout"),
         ({"timeout": float("inf")}, "timeout"),
         ({"header": 5}, "header"),

@@ -15,7 +15,7 @@ from unimicro.options import listed
 from unimicro.pipeline.breaker import Breaker, find_circuit
 from unimicro.pipeline.clock import SystemClock
 from unimicro.pipeline.compiler import wrap_async, wrap_sync
-from unimicro.pipeline.events import Listeners
+from unimicro.pipeline.listeners import Listeners
 from unimicro.pipeline.policy import Assembly, policy_from_config
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def circuit(
         provider: Where its state is kept besides this process; nowhere if ``None``.
         errors: Exception classes that are public, as on an entry.
         clock: Source of time, of an app or for tests.
-        listeners: Objects told of transitions; see ``unimicro.pipeline.events``.
+        listeners: Objects told of transitions; see ``unimicro.pipeline.listeners``.
         settings: Those of ``Breaker``.
 
     Raises:

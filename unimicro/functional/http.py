@@ -23,7 +23,7 @@ from unimicro.outcome import Failure, Left
 from unimicro.pipeline.breaker import Breaker
 from unimicro.pipeline.clock import SystemClock
 from unimicro.pipeline.compiler import wrap_async, wrap_sync
-from unimicro.pipeline.events import Listeners
+from unimicro.pipeline.listeners import Listeners
 from unimicro.pipeline.policy import Assembly
 from unimicro.pipeline.retry import Retry
 
@@ -64,7 +64,7 @@ class Http:
         name: Of the circuits, in the log and in refusals; give each ``base_url`` one of its own.
         keep_alive: Whether idle connections are kept for the next call.
         clock: Source of time; the app's, where calls are made while it serves.
-        listeners: Objects told of transitions and retries; see ``unimicro.pipeline.events``.
+        listeners: Objects told of transitions and retries; see ``unimicro.pipeline.listeners``.
         client: An ``httpx.Client`` instead of one made here, with its transport and its settings.
         async_client: An ``httpx.AsyncClient`` likewise, for one event loop.
 

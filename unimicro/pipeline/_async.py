@@ -103,7 +103,7 @@ def driver(  # noqa: C901 - one branch for each thing a flow may yield
     What the generator asks for before its first call is cut off at the deadline it was given.
     """
 
-    async def drive(  # noqa: C901 - as above
+    async def drive(  # noqa: C901, PLR0912 - as above
         steps: Steps, invocation: Invocation, limit: float | None
     ) -> Outcome[Any]:
         try:

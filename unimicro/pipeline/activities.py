@@ -18,7 +18,7 @@ from unimicro.invocation import IN_PROCESS, current_invocation
 from unimicro.options import listed
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import DECIDES, Authorizer
-from unimicro.pipeline.decision import Decision, Verdict
+from unimicro.pipeline.decider import Decider, Verdict
 from unimicro.pipeline.policy import require_text
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Activities(Authorizer):
         if options.no_auth:
             raise DefinitionError("activities need a caller, and no_auth=True asks nobody who it is")
 
-    def decision(self, operation: Operation, assembly: Assembly) -> Decision:
+    def decider(self, operation: Operation, assembly: Assembly) -> Decider:
         wanted, exact = _wanted(self.required, self.namespace), bool(self.namespace)
 
         def decide(invocation: Invocation) -> Verdict:
@@ -84,7 +84,7 @@ class Activities(Authorizer):
                 details={"required": names},
             )
 
-        return Decision(decide)
+        return Decider(decide)
 
 
 def activities(*required: str, namespace: str = "") -> Activities:

@@ -14,7 +14,7 @@ from unimicro.errors import DefinitionError
 from unimicro.invocation import Principal
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import Authorizer
-from unimicro.pipeline.decision import Decision, Verdict, challenge
+from unimicro.pipeline.decider import Decider, Verdict, challenge
 from unimicro.pipeline.policy import require_text
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ApiKey(Authorizer):
         digests = {name: DIGEST + key.hex() for name, key in _digests(self.keys or {}).items()}
         object.__setattr__(self, "keys", digests or None)
 
-    def decision(self, operation: Operation, assembly: Assembly) -> Decision:
+    def decider(self, operation: Operation, assembly: Assembly) -> Decider:
         header, known = self.header.lower(), _Keys(_digests(self.keys or {}), self.env)
         headers = challenge("ApiKey", operation.service.name, header=header)
 
@@ -75,7 +75,7 @@ class ApiKey(Authorizer):
                 return Failure("permission_denied", "the key is not accepted here", policy=self.label)
             return Principal(name)
 
-        return Decision(decide)
+        return Decider(decide)
 
 
 class _Keys:

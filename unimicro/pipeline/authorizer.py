@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from unimicro.errors import DefinitionError
 from unimicro.invocation import Principal
 from unimicro.outcome import Failure, Left
-from unimicro.pipeline.decision import Deciding, Decision, asked, at_once, safe, stage_of
+from unimicro.pipeline.decider import Decider, DecidingSteps, asked, at_once, authorizing_stage, safe
 from unimicro.pipeline.policy import Bound, Policy, require_mode
 from unimicro.pipeline.stages import ORDER, Await, Do, Stage
 
@@ -34,7 +34,7 @@ ESTABLISHES, ENRICHES, DECIDES = range(3)
 
 @dataclass(frozen=True)
 class Authorizer(Policy):
-    """Base of authorizers. A subclass says in ``decision`` how it decides.
+    """Base of authorizers. A subclass says in ``decider`` how it decides.
 
     ``a & b`` accepts whom both accept, as one principal with the first subject and the scopes, activities
     and claims of both. ``a | b`` accepts whom one of them accepts; if none does, a ``permission_denied`` is
@@ -47,7 +47,7 @@ class Authorizer(Policy):
     """What its failures give as ``policy``."""
 
     @abstractmethod
-    def decision(self, operation: Operation, assembly: Assembly) -> Decision:
+    def decider(self, operation: Operation, assembly: Assembly) -> Decider:
         """How to decide on callers of ``operation``; the invocation holds what is known of them so far."""
 
     def rank(self) -> int:
@@ -70,8 +70,8 @@ class Authorizer(Policy):
             raise DefinitionError(f"{_titles(self)} cannot tell who calls: write Jwt(...) & ..., or the like")
         title = f"{_titles(self)} of {operation.name}"
         rest = self.remaining() if self.name == "auth" else None
-        again = None if rest is None else rest.decision(operation, assembly)
-        return stage_of(self.decision(operation, assembly), self.name, title, self.label, again)
+        again = None if rest is None else rest.decider(operation, assembly)
+        return authorizing_stage(self.decider(operation, assembly), self.name, title, self.label, again)
 
 
 @dataclass(frozen=True)
@@ -110,28 +110,28 @@ class _Combined(Authorizer):
             below = member.worst_case(below)
         return below
 
-    def decision(self, operation: Operation, assembly: Assembly) -> Decision:
+    def decider(self, operation: Operation, assembly: Assembly) -> Decider:
         enforced = sorted(self._enforced(), key=lambda member: member.rank())
         looking_on = [member for member in self.members if member.mode == "shadow"]
         parts = [_safe(member, operation, assembly) for member in enforced]
         onlookers = _Onlookers(
             [_safe(member, operation, assembly) for member in looking_on], self.name, operation, assembly
         )
-        everyone = [*parts, *onlookers.decisions]
+        everyone = [*parts, *onlookers.deciders]
 
-        def steps_of(choose: Callable[[Decision], Decision], invocation: Invocation) -> Deciding:
+        def steps_of(choose: Callable[[Decider], Decider], invocation: Invocation) -> DecidingSteps:
             verdict = yield from self._combine(map(choose, parts), invocation)
-            if onlookers.decisions and isinstance(verdict, Principal):
+            if onlookers.deciders and isinstance(verdict, Principal):
                 yield from onlookers.ask(choose, invocation.with_principal(verdict))
             return verdict
 
-        return Decision(
+        return Decider(
             at_once(partial(steps_of, _plainly)) if all(part.plain for part in everyone) else None,
             partial(steps_of, _waiting) if any(part.steps for part in everyone) else None,
         )
 
     @abstractmethod
-    def _combine(self, parts: Iterable[Decision], invocation: Invocation) -> Deciding:
+    def _combine(self, parts: Iterable[Decider], invocation: Invocation) -> DecidingSteps:
         """One verdict of all."""
 
 
@@ -147,7 +147,7 @@ class AllOf(_Combined):
         asked = tuple(rest for rest in rests if rest is not None)
         return AllOf(asked) if asked else None
 
-    def _combine(self, parts: Iterable[Decision], invocation: Invocation) -> Deciding:
+    def _combine(self, parts: Iterable[Decider], invocation: Invocation) -> DecidingSteps:
         known = invocation.principal
         for part in parts:
             verdict = yield from asked(part, invocation)
@@ -171,7 +171,7 @@ class AnyOf(_Combined):
         # Who could come in by a member that only asks who calls need not be asked by another.
         return AnyOf(asked) if len(asked) == len(rests) else None
 
-    def _combine(self, parts: Iterable[Decision], invocation: Invocation) -> Deciding:
+    def _combine(self, parts: Iterable[Decider], invocation: Invocation) -> DecidingSteps:
         failures = []
         for part in parts:
             verdict = yield from asked(part, invocation)
@@ -184,19 +184,17 @@ class AnyOf(_Combined):
 class _Onlookers:
     """Members in shadow mode: their refusals are told as those of a stage in shadow mode."""
 
-    def __init__(
-        self, decisions: list[Decision], stage: str, operation: Operation, assembly: Assembly
-    ) -> None:
-        self.decisions = decisions
+    def __init__(self, deciders: list[Decider], stage: str, operation: Operation, assembly: Assembly) -> None:
+        self.deciders = deciders
         self._stage = stage
         self._operation = operation.name
         self._listeners = assembly.listeners
 
     def ask(
-        self, choose: Callable[[Decision], Decision], invocation: Invocation
+        self, choose: Callable[[Decider], Decider], invocation: Invocation
     ) -> Generator[Do | Await, Any, None]:
-        for decision in self.decisions:
-            verdict = yield from asked(choose(decision), invocation)
+        for decider in self.deciders:
+            verdict = yield from asked(choose(decider), invocation)
             if isinstance(verdict, Failure):
                 self._tell(invocation, verdict)
 
@@ -209,17 +207,17 @@ class _Onlookers:
         looking_on(invocation)
 
 
-def _safe(member: Authorizer, operation: Operation, assembly: Assembly) -> Decision:
+def _safe(member: Authorizer, operation: Operation, assembly: Assembly) -> Decider:
     title = f"{_titles(member)} of {operation.name}"
-    return safe(member.decision(operation, assembly), title, member.label)
+    return safe(member.decider(operation, assembly), title, member.label)
 
 
-def _plainly(decision: Decision) -> Decision:
-    return decision._replace(steps=None)
+def _plainly(decider: Decider) -> Decider:
+    return decider._replace(steps=None)
 
 
-def _waiting(decision: Decision) -> Decision:
-    return decision if decision.steps is None else decision._replace(plain=None)
+def _waiting(decider: Decider) -> Decider:
+    return decider if decider.steps is None else decider._replace(plain=None)
 
 
 def _members(kind: type[_Combined], policy: Authorizer) -> tuple[Authorizer, ...]:

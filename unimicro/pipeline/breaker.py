@@ -38,7 +38,7 @@ class Breaker(Policy):
 
     Opens when at least ``minimum_calls`` of the window are known and a share of ``failure_rate`` of them
     failed (see ``CODES`` for what counts) or a share of ``slow_call_rate`` was slow. The wait then is
-    ``open_seconds``, doubled with each opening in a row up to ``open_seconds_max`` and shortened by jitter;
+    ``open_seconds``, doubled with each opening in a row up to ``max_open_seconds`` and shortened by jitter;
     after it calls probe, and their rates close or open it.
 
     Args:
@@ -50,7 +50,7 @@ class Breaker(Policy):
         window_seconds: Whole seconds remembered, instead of a number of outcomes.
         slow_call_seconds: A call that takes as long or longer is slow; ``None``: none is.
         slow_call_rate: Above 0, at most 1.
-        open_seconds_max: Seconds; no wait is longer.
+        max_open_seconds: Seconds; no wait is longer.
         jitter: From 0 to below 1: a wait is drawn from its last such share.
         permitted_probes: Probes that decide.
         max_concurrent_probes: Probes at a time.
@@ -74,7 +74,7 @@ class Breaker(Policy):
     window_seconds: int | None = None
     slow_call_seconds: float | None = None
     slow_call_rate: float = 0.5
-    open_seconds_max: float = 60.0
+    max_open_seconds: float = 60.0
     jitter: float = 0.2
     permitted_probes: int = 1
     max_concurrent_probes: int = 1
@@ -95,9 +95,9 @@ class Breaker(Policy):
             raise DefinitionError(f"Breaker.jitter must be from 0 to below 1, got {self.jitter!r}")
         if self.window_seconds is None and self.minimum_calls > self.window:
             raise DefinitionError("Breaker.minimum_calls is above window: it could never open")
-        if self.open_seconds_max < self.open_seconds:
+        if self.max_open_seconds < self.open_seconds:
             raise DefinitionError(
-                f"Breaker.open_seconds_max ({self.open_seconds_max!r}) is below open_seconds"
+                f"Breaker.max_open_seconds ({self.max_open_seconds!r}) is below open_seconds"
                 f" ({self.open_seconds!r})"
             )
         if self.max_concurrent_probes > self.permitted_probes:
@@ -121,7 +121,7 @@ class Breaker(Policy):
         require_seconds(
             self,
             open_seconds=self.open_seconds,
-            open_seconds_max=self.open_seconds_max,
+            max_open_seconds=self.max_open_seconds,
             half_open_timeout=self.half_open_timeout,
             refresh=self.refresh,
             store_timeout=self.store_timeout,
@@ -149,7 +149,7 @@ class Breaker(Policy):
             circuit = Circuit(name, settings, assembly.clock, assembly.listeners)
             _circuits(assembly)[name] = circuit
         elif circuit.settings != settings:
-            raise DefinitionError(f"{operation.name}: circuit {name!r} has other settings elsewhere")
+            raise DefinitionError(f"circuit {name!r} has other settings elsewhere")
         # In shadow mode a circuit is its process's own: what it decides must not reach those who enforce.
         if not self._is_shared or self.mode == "shadow":
             return Stage(self.name, ORDER["breaker"], circuit.bracket, "bracket")

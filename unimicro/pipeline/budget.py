@@ -90,10 +90,7 @@ class Budget:
             DefinitionError: The shared budget has other settings elsewhere.
         """
         name = self.name or operation.name
-        shared = assembly.shared(f"budget of {kind}", name, lambda: Spending(name, self, assembly.clock))
-        if shared.settings != self:
-            raise DefinitionError(f"budget {name!r} has other settings elsewhere")
-        return shared
+        return assembly.shared(f"budget of {kind}", name, lambda: Spending(name, self, assembly.clock), self)
 
 
 DEFAULT_BUDGET = Budget()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from unimicro.errors import DefinitionError
 from unimicro.outcome import Failure, Left, Outcome
 from unimicro.pipeline.places import Places
 from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_text, require_whole
@@ -53,9 +52,7 @@ class Bulkhead(Policy):
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         pool = self.pool or operation.name
-        line = assembly.shared("bulkhead", pool, lambda: _Line(pool, self, assembly.clock))
-        if line.settings != self:
-            raise DefinitionError(f"bulkhead {pool!r} has other settings elsewhere")
+        line = assembly.shared("bulkhead", pool, lambda: _Line(pool, self, assembly.clock), self)
         bracket = Bracket(line.enter, line.leave)
         # In shadow mode nobody is kept waiting.
         if self.max_wait == 0 or self.mode == "shadow":
@@ -70,7 +67,6 @@ class _Line:
     """The places of one pool, and the two ways to wait for one."""
 
     def __init__(self, pool: str, settings: Bulkhead, clock: Clock) -> None:
-        self.settings = settings
         self._clock = clock
         self._places = Places(settings.max_concurrent, settings.max_waiting)
         self._max_wait = 0.0 if settings.mode == "shadow" else settings.max_wait

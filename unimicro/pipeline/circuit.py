@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.outcome import CODES, Failure, failure_of
-from unimicro.pipeline.events import Listeners
+from unimicro.pipeline.listeners import Listeners
 from unimicro.pipeline.machine import Machine
 from unimicro.pipeline.stages import Bracket
 

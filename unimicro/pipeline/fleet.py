@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
 from unimicro.outcome import Failure, Left
-from unimicro.pipeline.bounded import Bounded
 from unimicro.pipeline.ports import CircuitRecord
 from unimicro.pipeline.stages import Do
+from unimicro.pipeline.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation
@@ -61,7 +61,9 @@ class Fleet:
         self._store = store
         self._clock = clock
         self._now = clock.now
-        self._bounded = Bounded(circuit.settings.store_timeout) if getattr(store, "blocking", True) else None
+        self._time_limit = (
+            TimeLimit(circuit.settings.store_timeout) if getattr(store, "blocking", True) else None
+        )
         self._lease, self._leased = "", 0
         self._record: CircuitRecord | None = None
         self._agreed = circuit.generation
@@ -153,9 +155,9 @@ class Fleet:
             log.warning("the store of circuit %r fails; this process goes on alone", name, exc_info=error)
 
     def _ask(self, function: Callable[..., Any], *args: Any) -> Asking:
-        if self._bounded is None:
+        if self._time_limit is None:
             return function(*args)
-        return (yield Do(self._bounded, function, *args))
+        return (yield Do(self._time_limit, function, *args))
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -191,7 +193,7 @@ class Fleet:
         if record.state == "half_open":
             until, longest = record.lease_until, settings.half_open_timeout
         else:
-            until, longest = record.retry_at, settings.open_seconds_max
+            until, longest = record.retry_at, settings.max_open_seconds
         # No longer than one's own settings say: the other's clock may be wrong.
         until = min(until + (now - self._clock.time()), now + longest)
         self._record = record

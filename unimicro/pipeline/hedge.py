@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
 from unimicro.pipeline.budget import DEFAULT_BUDGET, Budget, Spending
+from unimicro.pipeline.hedging import Rules, race_tasks, race_threads
 from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_whole
-from unimicro.pipeline.race import Rules, race_tasks, race_threads
 from unimicro.pipeline.stages import ORDER, Bracket, Layer, Stage
 
 if TYPE_CHECKING:
@@ -36,18 +36,18 @@ class Hedge(Policy):
 
     Args:
         delay: Seconds.
-        max: Attempts beyond the first, each ``delay`` after the one before.
+        max_hedges: Attempts beyond the first, each ``delay`` after the one before.
         budget: How much load they may add; ``None`` for no limit.
     """
 
     delay: float
-    max: int = 1
+    max_hedges: int = 1
     budget: Budget | None = DEFAULT_BUDGET
     name = "hedge"
 
     def __post_init__(self) -> None:
         require_above_zero(self, delay=self.delay)
-        require_whole(self, max=self.max)
+        require_whole(self, max_hedges=self.max_hedges)
         object.__setattr__(self, "budget", Budget.of(self.budget, "Hedge"))
 
     def check(self, options: EntryOptions) -> None:
@@ -55,14 +55,14 @@ class Hedge(Policy):
             raise DefinitionError("a hedge runs a call twice at the same time: declare safe=True")
 
     def worst_case(self, below: Bound) -> Bound:
-        return Bound(self.max * self.delay + below.seconds, (1 + self.max) * below.attempts)
+        return Bound(self.max_hedges * self.delay + below.seconds, (1 + self.max_hedges) * below.attempts)
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         if self.mode == "shadow":
             watch = _Watch(self.delay, operation.name, assembly)
             return Stage(self.name, ORDER["hedge"], Bracket(watch.enter, watch.leave), "bracket")
         spending = None if self.budget is None else self.budget.spending(self.name, operation, assembly)
-        rules = Rules(self.delay, self.max, _permission(assembly.clock.now, spending), assembly.clock)
+        rules = Rules(self.delay, self.max_hedges, _permission(assembly.clock.now, spending), assembly.clock)
         layer = Layer(partial(race_threads, rules=rules), partial(race_tasks, rules=rules))
         around = None if spending is None else spending.counted
         return Stage(self.name, ORDER["hedge"], layer, "layer", around=around)

@@ -56,7 +56,7 @@ class Idempotency(Policy):
         _require_one_of("on_outage", self.on_outage, ("fail", "run"))
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
-        from unimicro.pipeline.keyed import KeyedCalls
+        from unimicro.pipeline.idempotent_calls import KeyedCalls
 
         where = f"Idempotency.store of {operation.name}"
         store = assembly.store("idempotency", self.store, where)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.errors import DefinitionError, require
 from unimicro.outcome import Failure
-from unimicro.pipeline.flights import Flights
 from unimicro.pipeline.remote import object_of
+from unimicro.pipeline.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -174,7 +174,7 @@ class FetchedKeys:
         self._usable_until = -math.inf
         self._next_forced = -math.inf
         self._attempts = 0
-        self._flights = Flights()
+        self._flights = SingleFlight()
 
     @property
     def trusted_until(self) -> float:

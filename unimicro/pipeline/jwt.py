@@ -11,10 +11,10 @@ from unimicro.errors import DefinitionError, nearest, require
 from unimicro.options import listed
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import Authorizer
-from unimicro.pipeline.claims import principal_of
-from unimicro.pipeline.decision import Deciding, Decision, at_once, bearer, challenge
+from unimicro.pipeline.decider import Decider, DecidingSteps, at_once, bearer, challenge
 from unimicro.pipeline.jwks import ALGORITHMS, FetchedKeys, GivenKeys, KeySet, Times
 from unimicro.pipeline.policy import Bound, require_above_zero, require_flag, require_text, require_whole
+from unimicro.pipeline.principals import principal_of
 from unimicro.pipeline.remote import Remembered, require_url
 from unimicro.wire import from_json
 
@@ -58,7 +58,7 @@ class Jwt(Authorizer):
         max_age: Seconds for which keys serve while they cannot be fetched anew.
         cool_down: Least seconds between two fetches for unknown keys, and after a failed fetch.
         timeout: Seconds for a fetch.
-        cache_size: Verified tokens remembered at most.
+        max_entries: Verified tokens remembered at most.
         allow_http: ``jwks_uri`` may be plain HTTP to another machine.
 
     Raises:
@@ -79,7 +79,7 @@ class Jwt(Authorizer):
     max_age: float = 3600.0
     cool_down: float = 30.0
     timeout: float = 5.0
-    cache_size: int = 1000
+    max_entries: int = 1000
     allow_http: bool = False
     label = "jwt"
 
@@ -92,7 +92,7 @@ class Jwt(Authorizer):
             raise DefinitionError("Jwt needs either jwks_uri or keys")
         if self.jwks_uri:
             require_url("Jwt.jwks_uri", self.jwks_uri, self.allow_http)
-        require_whole(self, 0, leeway=self.leeway, cache_size=self.cache_size)
+        require_whole(self, 0, leeway=self.leeway, max_entries=self.max_entries)
         require_above_zero(
             self,
             refresh_after=self.refresh_after,
@@ -129,15 +129,15 @@ class Jwt(Authorizer):
     def worst_case(self, below: Bound) -> Bound:
         return below._replace(seconds=below.seconds + self.timeout) if self.jwks_uri else below
 
-    def decision(self, operation: Operation, assembly: Assembly) -> Decision:
+    def decider(self, operation: Operation, assembly: Assembly) -> Decider:
         header = (self.header or operation.service.token_header).lower()
-        # One for all operations that have this very policy: they remember the same tokens.
-        verifier = assembly.shared("jwt", str(id(self)), lambda: _Verifier(self, assembly))
+        # Operations with the same settings have the same keys, and remember the same tokens.
+        verifier = assembly.shared_by_settings(self, lambda: _Verifier(self, assembly))
         steps = partial(_decide, verifier, header, operation.service.name)
-        return Decision(at_once(steps)) if self.keys is not None else Decision(None, steps)
+        return Decider(at_once(steps)) if self.keys is not None else Decider(None, steps)
 
 
-def _decide(verifier: _Verifier, header: str, realm: str, invocation: Invocation) -> Deciding:
+def _decide(verifier: _Verifier, header: str, realm: str, invocation: Invocation) -> DecidingSteps:
     token = bearer(invocation.metadata.fields.get(header))
     if not token:
         headers = challenge("Bearer", realm)
@@ -171,7 +171,7 @@ class _Verifier:
         self._settings = settings
         self._clock: Clock = assembly.clock
         self._keys = _keys(settings, assembly)
-        self._remembered = Remembered(settings.cache_size)
+        self._remembered = Remembered(settings.max_entries)
         self._jws = jws
         self._registry = jws.JWSRegistry(algorithms=settings.algorithms, strict_check_header=False)
         self._registry.max_header_length = _MAX_LENGTH

@@ -18,7 +18,7 @@ import random
 from collections import deque
 from typing import TYPE_CHECKING, Literal
 
-from unimicro.pipeline.events import Transition
+from unimicro.pipeline.listeners import Transition
 from unimicro.pipeline.windows import CountWindow, TimeWindow
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Machine:
         # Jitter only shortens: the settings are the most that anybody waits.
         share = random.uniform(1 - settings.jitter, 1)  # noqa: S311
         self._openings += 1
-        self._retry_at = self._now() + min(doubled, settings.open_seconds_max) * share
+        self._retry_at = self._now() + min(doubled, settings.max_open_seconds) * share
         self._become("open", reason)
 
     def _become(self, state: State, reason: str, *, forced: bool = False) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 from unimicro.errors import ConfigurationError, DefinitionError, nearest
-from unimicro.pipeline.events import Listeners
+from unimicro.pipeline.listeners import Listeners
 
 if TYPE_CHECKING:
     from unimicro.operation import Operation
@@ -46,7 +46,6 @@ class Assembly:
     Attributes:
         clock: The app's source of time.
         listeners: Told of transitions, retries and rejections.
-        stage: Deployment stage of the app.
 
     Args:
         find_store: From (port, name) to the store of that name; see ``store``.
@@ -57,22 +56,37 @@ class Assembly:
         self,
         clock: Clock,
         listeners: Listeners | None = None,
-        stage: str = "",
         find_store: Callable[[str, str], Any] | None = None,
         find_fetch: Callable[[], Fetch] | None = None,
     ) -> None:
         self.clock = clock
         self.listeners = listeners or Listeners()
-        self.stage = stage
         self._find_store = find_store
         self._find_fetch = find_fetch
-        self._shared: dict[tuple[str, str], Any] = {}
+        self._shared: dict[tuple[str, str], tuple[object, Any]] = {}
+        self._by_settings: list[tuple[Policy, Any]] = []
 
-    def shared(self, kind: str, name: str, make: Callable[[], T]) -> T:
-        """The one object of this app with that kind and name, made on first use."""
+    def shared(self, kind: str, name: str, make: Callable[[], T], settings: object = None) -> T:
+        """The one object of this app with that kind and name, made on first use.
+
+        Raises:
+            DefinitionError: It was made with other ``settings``.
+        """
         if (kind, name) not in self._shared:
-            self._shared[kind, name] = make()
-        return self._shared[kind, name]  # type: ignore[no-any-return]
+            self._shared[kind, name] = (settings, make())
+        known, made = self._shared[kind, name]
+        if known != settings:
+            raise DefinitionError(f"{kind} {name!r} has other settings elsewhere")
+        return made  # type: ignore[no-any-return]
+
+    def shared_by_settings(self, policy: Policy, make: Callable[[], T]) -> T:
+        """The one object of this app for policies equal to ``policy``, made on first use."""
+        for known, made in self._by_settings:
+            if known == policy:
+                return made  # type: ignore[no-any-return]
+        made = make()
+        self._by_settings.append((policy, made))
+        return made
 
     def store(self, port: str, store: Any, where: str) -> Any:
         """The store that a policy asks for.

@@ -9,7 +9,6 @@ from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from unimicro.errors import DefinitionError
 from unimicro.outcome import Failure, Left, Outcome
 from unimicro.pipeline.policy import Policy, require_above_zero, require_text, require_whole
 from unimicro.pipeline.stages import ORDER, Stage
@@ -39,7 +38,7 @@ class RateLimit(Policy):
         burst: Calls at once; ``rate``, rounded up, if ``None``.
         key: Who a caller is: ``principal`` (its subject; all without one are one), ``all`` for one limit for
             everybody, else the name of a header field (all without it are one).
-        max_keys: Callers remembered. Beyond it the one that was not seen for longest begins anew.
+        max_entries: Callers remembered. Beyond it the one that was not seen for longest begins anew.
         limiter: Entries that name the same limiter share it; the operation's own if empty.
     """
 
@@ -47,13 +46,13 @@ class RateLimit(Policy):
     per: float = 1.0
     burst: int | None = None
     key: str = "principal"
-    max_keys: int = 10_000
+    max_entries: int = 10_000
     limiter: str = ""
     name = "rate_limit"
 
     def __post_init__(self) -> None:
         require_above_zero(self, rate=self.rate, per=self.per)
-        require_whole(self, max_keys=self.max_keys)
+        require_whole(self, max_entries=self.max_entries)
         if self.burst is not None:
             require_whole(self, burst=self.burst)
         require_text(self, key=self.key)
@@ -61,9 +60,7 @@ class RateLimit(Policy):
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage:
         name = self.limiter or operation.name
-        limiter = assembly.shared("rate limit", name, lambda: _Limiter(name, self, assembly.clock))
-        if limiter.settings != self:
-            raise DefinitionError(f"rate limit {name!r} has other settings elsewhere")
+        limiter = assembly.shared("rate limit", name, lambda: _Limiter(name, self, assembly.clock), self)
         return Stage(self.name, ORDER["rate_limit"], limiter.guard)
 
 
@@ -71,7 +68,7 @@ class _Limiter:
     """The callers of one limit. The lock guards the bookkeeping only."""
 
     def __init__(self, name: str, settings: RateLimit, clock: Clock) -> None:
-        self.settings = settings
+        self._settings = settings
         self._name = name
         self._now = clock.now
         self._key = _key_of(settings.key)
@@ -86,7 +83,7 @@ class _Limiter:
         wait = self._take(self._key(invocation))
         if wait <= 0:
             return invocation
-        text = f"more than {self.settings.rate:g} calls in {self.settings.per:g} s"
+        text = f"more than {self._settings.rate:g} calls in {self._settings.per:g} s"
         failure = Failure("resource_exhausted", text, layer="rate_limit", policy=self._name, retry_after=wait)
         return Left(failure)
 
@@ -102,7 +99,7 @@ class _Limiter:
                 return wait
             self._full_at[key] = full_at + self._interval
             self._full_at.move_to_end(key)
-            if len(self._full_at) > self.settings.max_keys:
+            if len(self._full_at) > self._settings.max_entries:
                 self._full_at.popitem(last=False)
         return 0.0
 

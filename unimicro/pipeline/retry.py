@@ -10,7 +10,7 @@ from unimicro.options import listed
 from unimicro.outcome import Failure, Outcome, failure_of
 from unimicro.pipeline.backoff import Schedule, require_kind, schedule_of
 from unimicro.pipeline.budget import DEFAULT_BUDGET, Budget
-from unimicro.pipeline.events import Rejection, Retrying
+from unimicro.pipeline.listeners import Rejection, Retrying
 from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_flag, require_whole
 from unimicro.pipeline.stages import ORDER, Pause, Stage, Steps
 
@@ -43,7 +43,7 @@ class Retry(Policy):
             of (number of the attempt that failed, its failure) to seconds.
         start: Seconds: first wait of ``linear``; ``base`` if ``None``.
         increment: Seconds that each wait of ``linear`` adds; ``base`` if ``None``.
-        max: Seconds: longest wait of ``linear``; ``cap`` if ``None``.
+        max_wait: Seconds: longest wait of ``linear``; ``cap`` if ``None``.
         max_retries: ``attempts`` without the first call: 0 means no retry (and not "without end").
         only: Exception classes, or their names: retry these, whatever their code, and nothing else.
         budget: How much load retries may add; ``None`` for no limit.
@@ -56,7 +56,7 @@ class Retry(Policy):
     backoff: str | Callable[[int, Failure], float] = "full_jitter"
     start: float | None = None
     increment: float | None = None
-    max: float | None = None
+    max_wait: float | None = None
     max_retries: int | None = None
     only: Sequence[type[BaseException] | str] = ()
     budget: Budget | None = DEFAULT_BUDGET
@@ -78,7 +78,7 @@ class Retry(Policy):
         object.__setattr__(self, "budget", Budget.of(self.budget, "Retry"))
 
     def _check_linear(self) -> None:
-        settings = {"start": self.start, "increment": self.increment, "max": self.max}
+        settings = {"start": self.start, "increment": self.increment, "max_wait": self.max_wait}
         given = {name: value for name, value in settings.items() if value is not None}
         require_above_zero(self, **given)
         if given and self.backoff != "linear":
@@ -101,7 +101,7 @@ class Retry(Policy):
         return Bound(self.attempts * below.seconds + waits, self.attempts * below.attempts)
 
     def _schedule(self) -> Schedule:
-        return schedule_of(self.backoff, self.base, self.cap, self.start, self.increment, self.max)
+        return schedule_of(self.backoff, self.base, self.cap, self.start, self.increment, self.max_wait)
 
     def stage(self, operation: Operation, assembly: Assembly) -> Stage | None:
         if self.attempts == 1:

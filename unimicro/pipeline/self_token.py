@@ -20,10 +20,10 @@ from unimicro.pipeline.breaker import Breaker
 from unimicro.pipeline.clock import SystemClock
 from unimicro.pipeline.compiler import compile_async, compile_sync, stages_of
 from unimicro.pipeline.deadline import Deadline
-from unimicro.pipeline.flights import Flights
 from unimicro.pipeline.policy import Assembly, Policy
 from unimicro.pipeline.remote import require_url
 from unimicro.pipeline.retry import Retry
+from unimicro.pipeline.single_flight import SingleFlight
 from unimicro.pipeline.stages import ORDER, Stage, Steps
 from unimicro.pipeline.token_request import TokenRequest
 from unimicro.service import Service, entry
@@ -120,7 +120,7 @@ class SelfToken:
         self._window = window
         self._clock = clock or SystemClock()
         self._draw = draw
-        self._flights = Flights()
+        self._flights = SingleFlight()
         self._held: tuple[StoredToken, float] | None = None
         self._discarded = ""
         # By name: what fetches lies above the pipeline.

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from unimicro.errors import DefinitionError
 from unimicro.invocation import Invocation
 from unimicro.operation import unexpected_failure
 from unimicro.outcome import Either, Failure, Outcome, failure_of
-from unimicro.pipeline.events import Rejection
+from unimicro.pipeline.listeners import Rejection
 from unimicro.pipeline.stages import Bracket, Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from unimicro.pipeline.events import Listeners
+    from unimicro.pipeline.listeners import Listeners
     from unimicro.pipeline.stages import Flow, Guard, Stage, Steps
 
     Report = Callable[[Invocation, Failure], None]
@@ -23,7 +24,13 @@ log = logging.getLogger("unimicro")
 
 
 def shadowed(stage: Stage, operation: str, listeners: Listeners) -> Stage:
-    """A stage that decides as ``stage`` does, is counted and logged, and leaves every outcome as it is."""
+    """A stage that decides as ``stage`` does, is counted and logged, and leaves every outcome as it is.
+
+    Raises:
+        DefinitionError: ``stage`` is a layer: what it does cannot be told from outside.
+    """
+    if stage.kind == "layer":
+        raise DefinitionError(f"a layer cannot look on: {stage.name} must give another stage in shadow mode")
     watch = _Shadow(stage, operation, listeners)
     run: Any = {
         "guard": watch.guard,

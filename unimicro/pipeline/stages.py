@@ -145,5 +145,6 @@ ORDER = {
 """Where each policy stands, outermost first.
 
 Nothing is parsed before the caller is authorized and within its rate. A fallback is never stored or cached,
-so it ends with the trouble. A stored or cached answer spares all below it. Retry lies outside the breaker, so a breaker sees every attempt; the timeout is that of one attempt.
+so it ends with the trouble. A stored or cached answer spares all below it. Retry lies outside the breaker, so
+a breaker sees every attempt; the timeout is that of one attempt.
 """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unimicro.invocation import Principal
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import Authorizer
-from unimicro.pipeline.decision import Deciding, Decision, Verdict, bearer, challenge
+from unimicro.pipeline.decider import Decider, DecidingSteps, Verdict, bearer, challenge
 from unimicro.pipeline.policy import require_flag, require_text
 from unimicro.pipeline.stages import Await, Do
 from unimicro.service import Service
@@ -50,18 +50,18 @@ class Token(Authorizer):
             require_text(self, header=self.header)
         require_flag(self, blocking=self.blocking)
 
-    def decision(self, operation: Operation, assembly: Assembly) -> Decision:
+    def decider(self, operation: Operation, assembly: Assembly) -> Decider:
         service = operation.service
         plain, steps = _checks(service, (self.header or service.token_header).lower())
         overridden = type(service).token_authorizer is not Service.token_authorizer
         if inspect.iscoroutinefunction(service.token_authorizer):
-            return Decision(None, partial(steps, Await))
+            return Decider(None, partial(steps, Await))
         if overridden and self.blocking:
-            return Decision(plain, partial(steps, Do))
-        return Decision(plain)
+            return Decider(plain, partial(steps, Do))
+        return Decider(plain)
 
 
-def _checks(service: Service, header: str) -> tuple[Callable[..., Verdict], Callable[..., Deciding]]:
+def _checks(service: Service, header: str) -> tuple[Callable[..., Verdict], Callable[..., DecidingSteps]]:
     """The check of a token as a plain function, and as steps that ask by ``Do`` or ``Await``."""
     authorize = _authorizer(service)
 
@@ -76,7 +76,7 @@ def _checks(service: Service, header: str) -> tuple[Callable[..., Verdict], Call
         answer = authorize(token)
         return TOKEN_BEARER if answer is True or _allows(answer, invocation.stage) else _denied()
 
-    def steps(step: type[Await | Do], invocation: Invocation) -> Deciding:
+    def steps(step: type[Await | Do], invocation: Invocation) -> DecidingSteps:
         token = bearer(invocation.metadata.fields.get(header))
         if not token:
             return missing()

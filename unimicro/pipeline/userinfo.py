@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from unimicro.invocation import Principal
 from unimicro.outcome import Failure
 from unimicro.pipeline.authorizer import ENRICHES, Authorizer
-from unimicro.pipeline.claims import principal_of
-from unimicro.pipeline.decision import Deciding, Decision, bearer, challenge
-from unimicro.pipeline.flights import Flights
+from unimicro.pipeline.decider import Decider, DecidingSteps, bearer, challenge
 from unimicro.pipeline.policy import Bound, require_above_zero, require_flag, require_text, require_whole
+from unimicro.pipeline.principals import principal_of
 from unimicro.pipeline.remote import Remembered, object_of, require_url
+from unimicro.pipeline.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from unimicro.invocation import Invocation
@@ -38,8 +38,8 @@ class UserInfo(Authorizer):
         header: Field that holds the token; the service's ``token_header`` if ``None``.
         subject_claim: Names the subject, which must be the principal's.
         activities_claim: Lists what the subject may do.
-        cache_seconds: For which an answer is remembered.
-        cache_size: Answers remembered at most.
+        ttl: For which an answer is remembered.
+        max_entries: Answers remembered at most.
         timeout: Seconds for a request.
         allow_http: ``url`` may be plain HTTP to another machine.
 
@@ -51,8 +51,8 @@ class UserInfo(Authorizer):
     header: str | None = None
     subject_claim: str = "sub"
     activities_claim: str = "activities"
-    cache_seconds: float = 300.0
-    cache_size: int = 1000
+    ttl: float = 300.0
+    max_entries: int = 1000
     timeout: float = 5.0
     allow_http: bool = False
     label = "userinfo"
@@ -63,8 +63,8 @@ class UserInfo(Authorizer):
         if self.header is not None:
             require_text(self, header=self.header)
         require_url("UserInfo.url", self.url, self.allow_http)
-        require_above_zero(self, cache_seconds=self.cache_seconds, timeout=self.timeout)
-        require_whole(self, 0, cache_size=self.cache_size)
+        require_above_zero(self, ttl=self.ttl, timeout=self.timeout)
+        require_whole(self, 0, max_entries=self.max_entries)
 
     def rank(self) -> int:
         return ENRICHES
@@ -72,12 +72,12 @@ class UserInfo(Authorizer):
     def worst_case(self, below: Bound) -> Bound:
         return below._replace(seconds=below.seconds + self.timeout)
 
-    def decision(self, operation: Operation, assembly: Assembly) -> Decision:
+    def decider(self, operation: Operation, assembly: Assembly) -> Decider:
         header = (self.header or operation.service.token_header).lower()
-        asked = assembly.shared("userinfo", str(id(self)), lambda: _Endpoint(self, assembly))
+        asked = assembly.shared_by_settings(self, lambda: _Endpoint(self, assembly))
         headers = challenge("Bearer", operation.service.name)
 
-        def steps(invocation: Invocation) -> Deciding:
+        def steps(invocation: Invocation) -> DecidingSteps:
             token = bearer(invocation.metadata.fields.get(header))
             if not token:
                 text = f"no token in {header!r}"
@@ -89,7 +89,7 @@ class UserInfo(Authorizer):
                 return _denied("the issuer speaks of another caller")
             return found
 
-        return Decision(None, steps)
+        return Decider(None, steps)
 
 
 class _Endpoint:
@@ -99,10 +99,10 @@ class _Endpoint:
         self._settings = settings
         self._fetch = assembly.fetch
         self._clock = assembly.clock
-        self._remembered = Remembered(settings.cache_size)
-        self._flights = Flights()
+        self._remembered = Remembered(settings.max_entries)
+        self._flights = SingleFlight()
 
-    def about(self, token: str) -> Deciding:
+    def about(self, token: str) -> DecidingSteps:
         known = self._remembered.get(token, self._clock.now())
         if known is not None:
             return known  # type: ignore[no-any-return]
@@ -116,7 +116,7 @@ class _Endpoint:
             text = "the issuer does not answer"
             return Failure("unavailable", text, policy=UserInfo.label, retry_after=1.0, cause=error)
         if isinstance(found, Principal):
-            self._remembered.put(token, found, self._clock.now() + self._settings.cache_seconds)
+            self._remembered.put(token, found, self._clock.now() + self._settings.ttl)
         return found
 
     def _ask(self, token: str) -> Principal | Failure:

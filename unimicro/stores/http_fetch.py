@@ -10,8 +10,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import require
-from unimicro.pipeline.bounded import Bounded
 from unimicro.pipeline.ports import Fetched
+from unimicro.pipeline.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ class HttpFetch:
         """
         # Small documents are not worth a compression, behind which a few bytes may hide a great many.
         sent = {"accept-encoding": "identity", **(headers or {})}
-        fetched: Fetched = Bounded(timeout)(self._exchange, method, url, sent, body, timeout)
+        fetched: Fetched = TimeLimit(timeout)(self._exchange, method, url, sent, body, timeout)
         return fetched
 
     def _exchange(

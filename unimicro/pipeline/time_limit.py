@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Bounded"]
+__all__ = ["TimeLimit"]
 
 
-class Bounded:
+class TimeLimit:
     """Makes calls in a thread that is waited for no longer than so many seconds, of real time.
 
     One call at a time: none is begun while an earlier one hangs, so that there is one thread at most.

@@ -14,15 +14,25 @@ from unimicro.pipeline.stages import ORDER, Await, Do, Stage, Steps
 if TYPE_CHECKING:
     from unimicro.pipeline.stages import Flow, Guard
 
-__all__ = ["Deciding", "Decision", "Verdict", "asked", "at_once", "bearer", "challenge", "safe", "stage_of"]
+__all__ = [
+    "Decider",
+    "DecidingSteps",
+    "Verdict",
+    "asked",
+    "at_once",
+    "authorizing_stage",
+    "bearer",
+    "challenge",
+    "safe",
+]
 
 log = logging.getLogger("unimicro")
 
 Verdict = Principal | Failure
-Deciding = Generator[Do | Await, Any, Verdict]
+DecidingSteps = Generator[Do | Await, Any, Verdict]
 
 
-class Decision(NamedTuple):
+class Decider(NamedTuple):
     """How an authorizer decides on the callers of one operation.
 
     Attributes:
@@ -32,7 +42,7 @@ class Decision(NamedTuple):
     """
 
     plain: Callable[[Invocation], Verdict] | None = None
-    steps: Callable[[Invocation], Deciding] | None = None
+    steps: Callable[[Invocation], DecidingSteps] | None = None
 
 
 Denied = Callable[[Exception], Failure]
@@ -46,28 +56,30 @@ def _denier(title: str, label: str) -> Denied:
     return denied
 
 
-def stage_of(decision: Decision, name: str, title: str, label: str, again: Decision | None = None) -> Stage:
-    """The stage of a decision.
+def authorizing_stage(
+    decider: Decider, name: str, title: str, label: str, again: Decider | None = None
+) -> Stage:
+    """The stage of a decider.
 
     Args:
-        decision: The policy's.
+        decider: The policy's.
         name: Of the stage.
         title: What the log calls it: ``Token of orders.place``.
         label: What its failures give as ``policy``.
-        again: Asked in its place of a caller who comes with a principal; plain where ``decision`` is.
+        again: Asked in its place of a caller who comes with a principal; plain where ``decider`` is.
     """
     denied, order = _denier(title, label), ORDER[name]
-    rest = None if again is None else stage_of(again, "activities", title, label)
-    guard = None if decision.plain is None else _guard(name, decision.plain, denied, rest)
-    if decision.steps is not None:
-        return Stage(name, order, _flow(name, decision.steps, denied, rest), "flow", guard)
+    rest = None if again is None else authorizing_stage(again, "activities", title, label)
+    guard = None if decider.plain is None else _guard(name, decider.plain, denied, rest)
+    if decider.steps is not None:
+        return Stage(name, order, _flow(name, decider.steps, denied, rest), "flow", guard)
     if guard is None:
-        raise DefinitionError(f"{title}: its decision must have a plain function or steps")
+        raise DefinitionError(f"{title}: its decider must have a plain function or steps")
     return Stage(name, order, guard)
 
 
 def _guard(name: str, plain: Callable[[Invocation], Verdict], denied: Denied, rest: Stage | None) -> Guard:
-    """The stage of a plain decision. On the path of every call, so it tests the usual verdict first."""
+    """The stage of a plain decider. On the path of every call, so it tests the usual verdict first."""
     is_auth = name == "auth"
     again: Any = rest and (rest.inline or rest.run)
 
@@ -87,8 +99,10 @@ def _guard(name: str, plain: Callable[[Invocation], Verdict], denied: Denied, re
     return guard
 
 
-def _flow(name: str, steps: Callable[[Invocation], Deciding], denied: Denied, rest: Stage | None) -> Flow:
-    """The stage of a decision that waits."""
+def _flow(
+    name: str, steps: Callable[[Invocation], DecidingSteps], denied: Denied, rest: Stage | None
+) -> Flow:
+    """The stage of a decider that waits."""
     decide = _safe_steps(steps, denied)
     again: Any = None if rest is None else rest.run
     waits = rest is not None and rest.kind == "flow"
@@ -112,11 +126,11 @@ def _concluded(name: str, invocation: Invocation, verdict: Verdict) -> Invocatio
     return invocation.with_principal(verdict)
 
 
-def safe(decision: Decision, title: str, label: str) -> Decision:
-    """A decision that never raises, to be combined with others; arguments as of ``stage_of``."""
+def safe(decider: Decider, title: str, label: str) -> Decider:
+    """A decider that never raises, to be combined with others; arguments as of ``authorizing_stage``."""
     denied = _denier(title, label)
-    plain, steps = decision
-    return Decision(plain and _safe_plain(plain, denied), steps and _safe_steps(steps, denied))
+    plain, steps = decider
+    return Decider(plain and _safe_plain(plain, denied), steps and _safe_steps(steps, denied))
 
 
 def _safe_plain(plain: Callable[[Invocation], Verdict], denied: Denied) -> Callable[[Invocation], Verdict]:
@@ -129,8 +143,10 @@ def _safe_plain(plain: Callable[[Invocation], Verdict], denied: Denied) -> Calla
     return decide
 
 
-def _safe_steps(steps: Callable[[Invocation], Deciding], denied: Denied) -> Callable[[Invocation], Deciding]:
-    def decide(invocation: Invocation) -> Deciding:
+def _safe_steps(
+    steps: Callable[[Invocation], DecidingSteps], denied: Denied
+) -> Callable[[Invocation], DecidingSteps]:
+    def decide(invocation: Invocation) -> DecidingSteps:
         try:
             return _verdict((yield from steps(invocation)))
         except Exception as error:
@@ -145,14 +161,14 @@ def _verdict(answer: object) -> Verdict:
     raise TypeError(f"an authorizer must answer a Principal or a Failure, not a {type(answer).__name__}")
 
 
-def asked(decision: Decision, invocation: Invocation) -> Deciding:
+def asked(decider: Decider, invocation: Invocation) -> DecidingSteps:
     """Steps to the verdict: those of the plain function where there is one."""
-    if decision.plain is not None:
-        return decision.plain(invocation)
-    return (yield from decision.steps(invocation))  # type: ignore[misc]
+    if decider.plain is not None:
+        return decider.plain(invocation)
+    return (yield from decider.steps(invocation))  # type: ignore[misc]
 
 
-def at_once(steps: Callable[[Invocation], Deciding]) -> Callable[[Invocation], Verdict]:
+def at_once(steps: Callable[[Invocation], DecidingSteps]) -> Callable[[Invocation], Verdict]:
     """The plain function of steps that never wait."""
 
     def decide(invocation: Invocation) -> Verdict:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _CUT_OFF = object()
 
 
-class Flights:
+class SingleFlight:
     """The work that is being done, by key; over threads and tasks alike."""
 
     def __init__(self) -> None:
