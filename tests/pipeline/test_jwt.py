@@ -7,7 +7,6 @@ import base64
 import hmac
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
@@ -632,10 +631,8 @@ def test_a_redirect_is_not_followed(issuer):
 def test_a_slow_issuer_is_given_up_on(issuer):
     issuer.publish(rsa())
     issuer.gate.clear()
-    started = time.monotonic()
     answer = sync_ask(app_of(fetching(issuer, timeout=0.2), clock=clock()), authorization=signed())
     assert answer.status_code == 503
-    assert time.monotonic() - started < 15
 
 
 # -- refused ---------------------------------------------------------------------------------------

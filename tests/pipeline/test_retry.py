@@ -125,7 +125,10 @@ def test_the_jitter_is_full_at_the_cap_as_well(monkeypatch):
 
 
 def test_very_many_attempts_do_not_overflow():
-    run(Failing(*[busy() for _ in range(1100)], retry=Retry(attempts=1101, base=1e-9, cap=1e-9)))
+    retry = Retry(attempts=1101, base=1e-9, cap=1e-9, budget=None)
+    outcome, clock = run(Failing(*[busy() for _ in range(1100)], retry=retry))
+    assert outcome.value == 1101
+    assert len(clock.waits) == 1100
 
 
 @pytest.mark.parametrize("wait", [0, 0.25, 7, 1e6])
@@ -139,6 +142,13 @@ def test_a_retry_after_that_is_no_time_is_as_good_as_none(drive, wait):
     outcome, clock = run(Failing(busy(retry_after=wait), retry=Retry(cap=1.0)), drive)
     assert outcome.value == 2
     assert 0 <= clock.waits[0] <= 1.0
+
+
+def test_a_wait_that_no_clock_can_wait_is_not_begun(drive):
+    service = Failing(busy(retry_after=1e12))
+    outcome, clock = run(service, drive)
+    assert failure(outcome).code == "unavailable"
+    assert (service.calls, clock.waits) == (1, [])
 
 
 def test_a_wait_that_reaches_the_deadline_is_not_begun(drive):

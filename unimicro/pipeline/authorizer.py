@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from unimicro.errors import DefinitionError
 from unimicro.invocation import Principal
-from unimicro.outcome import Failure, Left
+from unimicro.outcome import Failure
 from unimicro.pipeline.decider import Decider, DecidingSteps, asked, at_once, authorizing_stage, safe
 from unimicro.pipeline.policy import Bound, Policy, require_mode
-from unimicro.pipeline.stages import ORDER, Await, Do, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from unimicro.operation import Operation
     from unimicro.options import EntryOptions
     from unimicro.pipeline.policy import Assembly
+    from unimicro.pipeline.stages import Await, Do, Stage
 
 __all__ = ["AllOf", "AnyOf", "Authorizer"]
 
@@ -199,12 +199,8 @@ class _Onlookers:
                 self._tell(invocation, verdict)
 
     def _tell(self, invocation: Invocation, failure: Failure) -> None:
-        from unimicro.pipeline.shadow import shadowed
-
         failure.layer = self._stage
-        refusing = Stage(self._stage, ORDER[self._stage], lambda _: Left(failure))
-        looking_on: Any = shadowed(refusing, self._operation, self._listeners).run
-        looking_on(invocation)
+        self._listeners.would_reject(self._operation, self._stage, invocation.id, failure)
 
 
 def _safe(member: Authorizer, operation: Operation, assembly: Assembly) -> Decider:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from unimicro.options import EntryOptions
     from unimicro.outcome import Outcome
     from unimicro.pipeline.policy import Assembly
-
-log = logging.getLogger("unimicro")
 
 
 @dataclass(frozen=True)
@@ -63,9 +59,15 @@ class Hedge(Policy):
             return Stage(self.name, ORDER["hedge"], Bracket(watch.enter, watch.leave), "bracket")
         spending = None if self.budget is None else self.budget.spending(self.name, operation, assembly)
         rules = Rules(self.delay, self.max_hedges, _permission(assembly.clock.now, spending), assembly.clock)
-        layer = Layer(partial(race_threads, rules=rules), partial(race_tasks, rules=rules))
-        around = None if spending is None else spending.counted
-        return Stage(self.name, ORDER["hedge"], layer, "layer", around=around)
+        counted = _as_it_is if spending is None else spending.counted
+        layer = Layer(
+            lambda below: counted(race_threads(below, rules)), lambda below: counted(race_tasks(below, rules))
+        )
+        return Stage(self.name, ORDER["hedge"], layer, "layer")
+
+
+def _as_it_is(runner: Callable[[Invocation], Any]) -> Callable[[Invocation], Any]:
+    return runner
 
 
 def _permission(now: Callable[[], float], spending: Spending | None) -> Callable[[Invocation], bool]:
@@ -84,12 +86,12 @@ class _Watch:
         self._delay = delay
         self._operation = operation
         self._now = assembly.clock.now
-        self._shadowed = assembly.listeners.shadowed
+        self._listeners = assembly.listeners
 
-    def enter(self, _: Invocation) -> float:
-        return self._now()
+    def enter(self, invocation: Invocation) -> tuple[float, str]:
+        return self._now(), invocation.id
 
-    def leave(self, begin: float, _: Outcome[Any] | None) -> None:
+    def leave(self, begun: tuple[float, str], _: Outcome[Any] | None) -> None:
+        begin, invocation_id = begun
         if self._now() - begin > self._delay:
-            self._shadowed[self._operation, "hedge"] += 1
-            log.warning("%s: hedge in shadow mode: it would have called again", self._operation)
+            self._listeners.would_differ(self._operation, "hedge", invocation_id, "called again")

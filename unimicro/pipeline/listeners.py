@@ -136,6 +136,20 @@ class Listeners:
         """Tell of a refused call."""
         _tell(self._on_reject, rejection)
 
+    # A stage in shadow mode changes no outcome: what it would have done is counted and logged.
+
+    def would_differ(self, operation: str, stage: str, invocation_id: str, what: str) -> None:
+        """Note that a stage in shadow mode would have changed the outcome: ``what`` ends the sentence."""
+        self.shadowed[operation, stage] += 1
+        log.warning(
+            "%s: %s in shadow mode: it would have %s (invocation %s)", operation, stage, what, invocation_id
+        )
+
+    def would_reject(self, operation: str, stage: str, invocation_id: str, failure: Failure) -> None:
+        """Note, and tell, that a stage in shadow mode would have refused a call with ``failure``."""
+        self.would_differ(operation, stage, invocation_id, f"answered {failure.code}: {failure.message}")
+        self.reject(Rejection(operation, invocation_id, stage, failure, shadow=True))
+
 
 _METHODS = ("on_transition", "on_retry", "on_reject")
 

@@ -11,7 +11,14 @@ from unimicro.outcome import Failure, Outcome, failure_of
 from unimicro.pipeline.backoff import Schedule, require_kind, schedule_of
 from unimicro.pipeline.budget import DEFAULT_BUDGET, Budget
 from unimicro.pipeline.listeners import Rejection, Retrying
-from unimicro.pipeline.policy import Bound, Policy, require_above_zero, require_flag, require_whole
+from unimicro.pipeline.policy import (
+    MOST_SECONDS,
+    Bound,
+    Policy,
+    require_above_zero,
+    require_flag,
+    require_whole,
+)
 from unimicro.pipeline.stages import ORDER, Pause, Stage, Steps
 
 if TYPE_CHECKING:
@@ -135,6 +142,9 @@ class _Retrying:
             pushback = failure.retry_after
             wait = self._draw(attempt, failure, wait) if pushback is None else pushback
             if invocation.deadline is not None and self._now() + wait >= invocation.deadline:
+                break
+            if wait > MOST_SECONDS:
+                # No clock can wait that long.
                 break
             if self.spending is not None and not self.spending.withdraw():
                 # The caller gets the failure as it is: the budget is the business of this side.

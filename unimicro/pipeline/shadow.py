@@ -100,7 +100,7 @@ class _Shadow:
                         step = steps.throw(error)
                     else:
                         step = steps.send(done)
-            self._differs(invocation, "it would have called again")
+            self._differs(invocation, "called again")
         except StopIteration as stop:
             decided = stop.value
         except Exception as error:
@@ -117,17 +117,13 @@ class _Shadow:
         if isinstance(decided, Either) and not decided.monoid[1]:
             self._refused(invocation, failure_of(decided))
         else:
-            self._differs(invocation, "it would have answered itself")
+            self._differs(invocation, "answered itself")
 
     def _refused(self, invocation: Invocation, failure: Failure) -> None:
-        self._differs(invocation, f"it would have answered {failure.code}: {failure.message}")
-        self._listeners.reject(Rejection(self._operation, invocation.id, self._name, failure, shadow=True))
+        self._listeners.would_reject(self._operation, self._name, invocation.id, failure)
 
     def _differs(self, invocation: Invocation, what: str) -> None:
-        self._listeners.shadowed[self._operation, self._name] += 1
-        log.warning(
-            "%s: %s in shadow mode: %s (invocation %s)", self._operation, self._name, what, invocation.id
-        )
+        self._listeners.would_differ(self._operation, self._name, invocation.id, what)
 
 
 def _close(steps: Steps, invocation: Invocation, name: str) -> None:
