@@ -175,8 +175,8 @@ def test_a_repeated_call_has_one_effect():
     [
         ("a rate is kept to", "rate_limit", "till.get_limited"),
         ("a circuit opens", "breaker", "drawer"),
-        ("an attempt is cut off", "timeout", ""),
-        ("a call is cut off", "deadline", ""),
+        ("an attempt is cut off", "timeout", "timeout"),
+        ("a call is cut off", "deadline", "deadline"),
         ("a key is needed", "idempotency", "key"),
     ],
 )

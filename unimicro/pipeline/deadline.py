@@ -59,7 +59,9 @@ class PastDeadline(Exception):
 
 def expired(prefix: str = "") -> Failure:
     """The failure of work that was not done in time."""
-    return Failure("deadline_exceeded", f"{prefix}the deadline has passed", layer="deadline")
+    return Failure(
+        "deadline_exceeded", f"{prefix}the deadline has passed", layer="deadline", policy="deadline"
+    )
 
 
 def late(

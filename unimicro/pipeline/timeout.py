@@ -52,6 +52,6 @@ class Timeout(Policy):
 
 def _too_late(seconds: float, outcome: Outcome[Any]) -> Outcome[Any]:
     text = f"no answer within {seconds:g} s"
-    failure = Failure("deadline_exceeded", text, layer="timeout", cause=TimeoutError(text))
+    failure = Failure("deadline_exceeded", text, layer="timeout", policy="timeout", cause=TimeoutError(text))
     failure.dropped = outcome if outcome.monoid[1] else failure_of(outcome).dropped
     return Left(failure)
