@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -238,8 +239,14 @@ class StoreFinder:
         if port not in builtin.STORES[kind]:
             able = ", ".join(kind for kind, ports in builtin.STORES.items() if port in ports)
             raise ConfigurationError(f"stores.{name}: kind {kind!r} keeps no {port} state; {able} do")
+        store = builtin.load(builtin.STORES[kind][port])
+        known_settings = inspect.signature(store).parameters
+        for setting in settings:
+            if setting not in known_settings:
+                close = nearest(setting, known_settings)
+                raise ConfigurationError(f"stores.{name}: unknown setting {setting!r}{close}")
         try:
-            return builtin.load(builtin.STORES[kind][port])(**settings)
+            return store(**settings)
         except (TypeError, ConfigurationError) as error:
             raise ConfigurationError(f"stores.{name}: {error}") from error
 

@@ -201,6 +201,11 @@ def test_a_store_given_to_the_app_is_found_by_its_name():
 
 
 STORES_REFUSED = {
+    "a misspelt setting": (
+        "fleet",
+        {"fleet": {"kind": "redis", "urll": "x"}},
+        "unknown setting 'urll'; did you mean 'url'",
+    ),
     "an unknown name": (
         "flet",
         {"fleet": {"kind": "memory"}},

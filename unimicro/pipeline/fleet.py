@@ -151,8 +151,11 @@ class Fleet:
         refresh = self._circuit.settings.refresh
         self._due = self._now() + min(refresh * 2.0 ** min(self._failures, 60), max(_LONGEST_PAUSE, refresh))
         if self._failures == 1:
-            name = self._circuit.name
-            log.warning("the store of circuit %r fails; this process goes on alone", name, exc_info=error)
+            name, kind = self._circuit.name, type(error).__name__
+            log.warning(
+                "the store of circuit %r fails; this process goes on alone (%s: %s)", name, kind, error
+            )
+            log.debug("where it failed", exc_info=error)
 
     def _ask(self, function: Callable[..., Any], *args: Any) -> Asking:
         if self._time_limit is None:
