@@ -1,4 +1,4 @@
-"""Helpers for a functional style: exceptions, steps, circuits and HTTP as ``Outcome`` values.
+"""Functions for a functional style: exceptions, steps, circuits and HTTP as ``Outcome`` values.
 
 >>> from unimicro.functional import Try, circuit, get, lift, pipeline, post, tried
 """

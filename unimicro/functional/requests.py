@@ -1,4 +1,4 @@
-"""What a caller of the HTTP helper asks for, made into a request of httpx."""
+"""What a caller of ``Http`` asks for, made into a request of httpx."""
 
 from __future__ import annotations
 
