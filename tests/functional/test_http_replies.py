@@ -170,7 +170,9 @@ def test_a_retry_after_that_is_no_date_is_none(date):
     assert (failure.code, failure.retry_after) == ("unavailable", None)
 
 
-@pytest.mark.parametrize("charset", ["undefined", "idna", "punycode", "utf-8\0", "no-such"])
+@pytest.mark.parametrize(
+    "charset", ["undefined", "idna", "punycode", "utf-8\0", "no-such", "unicode_escape", "hex", ""]
+)
 def test_a_charset_that_is_none_is_read_as_utf_8(charset):
     headers = Metadata({"content-type": f"text/plain; charset={charset}"})
     assert Reply(200, headers, "grün \xff".encode()).text == "grün \xff"

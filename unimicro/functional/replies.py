@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,9 @@ __all__ = ["NEVER_AGAIN", "Reply", "ReplyError", "outcome_of"]
 
 NEVER_AGAIN = {"retry": False}
 """Details of a failure that a repetition would only bring again."""
+
+_NO_CHARSETS = ("idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape")
+"""Codecs of Python's for other things than the text of a document."""
 
 _WORTH_REPEATING = (408, 425, 429)
 """Of the statuses that blame the request: too slow, too early, too often."""
@@ -39,9 +43,9 @@ class Reply(NamedTuple):
         """The body in the charset of the content type, else UTF-8; what is none is replaced."""
         _, _, charset = self.headers.get("content-type", "").lower().partition("charset=")
         try:
-            return self.body.decode(charset.partition(";")[0].strip(' "') or "utf-8", "replace")
+            known = codecs.lookup(charset.partition(";")[0].strip(' "')).name
+            return self.body.decode("utf-8" if known in _NO_CHARSETS else known, "replace")
         except (LookupError, ValueError):
-            # Some codecs of Python's are for names, not for text.
             return self.body.decode("utf-8", "replace")
 
     def json(self) -> Outcome[Any]:
