@@ -102,7 +102,7 @@ def merged_policies(
     for policy in operation.options.policies:
         _require_kin(merged, operation, policy)
         _place(merged, policy, "entry")
-    kinds = builtin.POLICIES if plugins is None else builtin.POLICIES | plugins.policy_kinds()
+    kinds = builtin.POLICIES if plugins is None else builtin.POLICIES | plugins.policy_kinds
     _place_wide(merged, operation, _configured(merged, settings.policies, "policies", kinds), "[policies]")
     if operation.options.no_auth and "auth" in merged:
         del merged["auth"]

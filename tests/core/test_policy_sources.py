@@ -150,15 +150,19 @@ class Marking(Policy):
 class Kinds:
     def __init__(self, kind_name):
         self.kind_name = kind_name
+        self.calls = 0
 
     @hookimpl
     def unimicro_register_policy_kinds(self, register):
+        self.calls += 1
         register(self.kind_name, Marking)
 
 
 def test_a_plugin_s_kind_of_policy_can_be_configured():
-    app = App(Orders(), plugins=[Kinds("marking")], config={"policies": {"marking": True}})
+    kinds = Kinds("marking")
+    app = App(Orders(), plugins=[kinds], config={"policies": {"marking": True}})
     assert "marking" in stage_names(app)
+    assert kinds.calls == 1
 
 
 def test_a_plugin_cannot_take_the_name_of_a_built_in_kind():

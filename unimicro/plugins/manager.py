@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -116,8 +117,9 @@ class Plugins:
         found = getattr(self._manager.hook, hook).get_hookimpls()
         return sorted(found, key=lambda found: (not found.tryfirst, found.trylast))
 
+    @cached_property
     def policy_kinds(self) -> dict[str, Any]:
-        """Kinds of policies that plugins let the configuration name.
+        """Kinds of policies that plugins let the configuration name; they are asked once.
 
         Raises:
             PluginError: Two plugins register the same name, or one that is built in.
