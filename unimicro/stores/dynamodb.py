@@ -11,7 +11,7 @@ import os
 import re
 from contextlib import suppress
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from unimicro.errors import ConfigurationError, require
 from unimicro.pipeline.ports import GRACE, IdempotencyRecord
@@ -25,7 +25,31 @@ Item = dict[str, dict[str, Any]]
 """An item as the service speaks it: attribute to ``{type: value}``."""
 
 
-class DynamoDbBreakerStore:
+class _DynamoDbStore:
+    """What both stores are made of.
+
+    Attributes:
+        _kind: Part of every ``id``, so that both may share a table.
+        _attempts: Of a request that gets no answer.
+    """
+
+    _kind: ClassVar[str]
+    _attempts: ClassVar[int]
+
+    def __init__(
+        self,
+        *,
+        table: str,
+        region: str | None = None,
+        endpoint: str | None = None,
+        prefix: str = "unimicro:",
+        timeout: float = 1.0,
+    ) -> None:
+        client = _Client(type(self).__name__, region, endpoint, timeout, attempts=self._attempts)
+        self._table = _Table(client, table, prefix, self._kind)
+
+
+class DynamoDbBreakerStore(_DynamoDbStore):
     """Transitions of circuits in DynamoDB.
 
     Args:
@@ -40,18 +64,9 @@ class DynamoDbBreakerStore:
         MissingExtra: The package boto3 is not installed.
     """
 
-    def __init__(
-        self,
-        *,
-        table: str,
-        region: str | None = None,
-        endpoint: str | None = None,
-        prefix: str = "unimicro:",
-        timeout: float = 1.0,
-    ) -> None:
-        # A second attempt would find the first one's change in its way.
-        client = _Client(type(self).__name__, region, endpoint, timeout, attempts=1)
-        self._table = _Table(client, table, prefix, "breaker:")
+    _kind = "breaker:"
+    # A second attempt would find the first one's change in its way.
+    _attempts = 1
 
     def read(self, circuit: str) -> CircuitRecord | None:
         """See ``BreakerStore``.
@@ -72,23 +87,14 @@ class DynamoDbBreakerStore:
         return self._table.put(circuit, item, "#version = :before", before) is None
 
 
-class DynamoDbIdempotencyStore:
+class DynamoDbIdempotencyStore(_DynamoDbStore):
     """Keyed calls in DynamoDB, which forgets each some time after its end if the table's time to live is on.
 
     Arguments and errors are those of ``DynamoDbBreakerStore``. An answer is at most about 400 KB.
     """
 
-    def __init__(
-        self,
-        *,
-        table: str,
-        region: str | None = None,
-        endpoint: str | None = None,
-        prefix: str = "unimicro:",
-        timeout: float = 1.0,
-    ) -> None:
-        client = _Client(type(self).__name__, region, endpoint, timeout, attempts=2)
-        self._table = _Table(client, table, prefix, "idempotency:")
+    _kind = "idempotency:"
+    _attempts = 2
 
     def claim(self, key: str, record: IdempotencyRecord, now: float) -> IdempotencyRecord | None:
         """See ``IdempotencyStore``.
