@@ -37,7 +37,7 @@ def checked_services(services: Sequence[Any]) -> tuple[Service, ...]:
             raise DefinitionError(f"App takes instances: write {service.__name__}(), not {service.__name__}")
         if not isinstance(service, Service):
             raise DefinitionError(f"App takes services, not {service!r}")
-        if not hasattr(service, "url_prefix"):
+        if "url_prefix" not in vars(service):
             kind = type(service).__name__
             raise DefinitionError(f"{kind}.__init__ must call super().__init__(**kwargs)")
         if service.name in names:
@@ -60,7 +60,7 @@ def compile_operations(services: Sequence[Service], settings: Settings) -> dict[
     }
     _check_routes(operations.values())
     # An entry of another stage may be configured too: one file serves all stages.
-    known = {f"{service.name}.{name}" for service in services for name in bindings_of(service)}
+    known = {f"{service.name}.{name}" for service in services for name in bindings_of(type(service))}
     for name in settings.entries:
         if name not in known:
             raise ConfigurationError(f"entries: there is no operation {name!r}{nearest(name, known)}")

@@ -58,6 +58,10 @@ class Settings:
         policies: Policy name to settings, for every operation.
         entries: Operation name to policy name to settings.
         stores: Name to the settings of a store: its ``kind``, and what that kind takes.
+        clients: How other services are called: policies, ``channel``, ``address`` and ``selector`` for all of
+            them, or in a table by the name of one.
+        channels: Channel name to its settings.
+        registry: Where instances are found and made known: its ``kind``, and what that kind takes.
         disabled_plugins: Plugins left out although asked for.
     """
 
@@ -74,6 +78,9 @@ class Settings:
     policies: Mapping[str, Any] = field(default_factory=dict)
     entries: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     stores: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    clients: Mapping[str, Any] = field(default_factory=dict)
+    channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    registry: Mapping[str, Any] = field(default_factory=dict)
     disabled_plugins: tuple[str, ...] = ()
 
     @property
@@ -180,14 +187,14 @@ def _merge(settings: Settings, table: Mapping[str, Any], source: str) -> Setting
     for name, value in table.items():
         if name == "plugins":
             changes["disabled_plugins"] = _disabled(value, source)
-        elif name == "policies":
-            changes[name] = {**settings.policies, **_table(value, f"{source}: policies")}
-        elif name in {"entries", "stores"}:
+        elif name in {"policies", "clients", "registry"}:
+            changes[name] = {**getattr(settings, name), **_table(value, f"{source}: {name}")}
+        elif name in {"entries", "stores", "channels"}:
             changes[name] = _merge_tables(name, getattr(settings, name), value, source)
         elif name in _KINDS:
             changes[name] = _checked(name, value, source)
         else:
-            known = [*_KINDS, "policies", "entries", "stores", "plugins"]
+            known = [*_KINDS, "policies", "entries", "stores", "clients", "channels", "registry", "plugins"]
             raise ConfigurationError(f"{source}: unknown setting {name!r}{nearest(name, known)}")
     return replace(settings, **changes)
 

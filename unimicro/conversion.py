@@ -88,13 +88,13 @@ def _typed(annotation: Any, text: bool) -> Converter:
 
     convert, invalid = msgspec.convert, msgspec.ValidationError
     strict = not text
-    defaults = _field_defaults(annotation)
+    defaults = field_defaults(annotation)
 
     def typed(value: Any) -> Any:
         try:
-            converted = convert(value, annotation, strict=strict, str_keys=True, dec_hook=_load_model)
+            converted = convert(value, annotation, strict=strict, str_keys=True, dec_hook=load_model)
             if defaults:
-                _complete(converted, defaults)
+                complete_defaults(converted, defaults)
             return converted
         except invalid as error:
             message, _, place = str(error).partition(" - at ")
@@ -156,7 +156,7 @@ def _is_model(annotation: Any) -> bool:
     return isinstance(annotation, type) and hasattr(annotation, "model_validate")
 
 
-def _load_model(annotation: Any, value: Any) -> Any:
+def load_model(annotation: Any, value: Any) -> Any:
     """Msgspec's hook for classes it does not know."""
     if isinstance(value, annotation):
         return value
@@ -190,43 +190,43 @@ def check_supported(annotation: Any, where: str) -> None:
 
 def _unknown_classes(info: Any) -> typing.Iterator[Any]:
     """Classes inside a msgspec type description that neither msgspec nor pydantic can read."""
-    for part in _parts(info, set()):
+    for part in inspected_parts(info, set()):
         if type(part).__name__ in ("CustomType", "GenericCustomType") and not _is_model(part.cls):
             yield part.cls
 
 
-def _parts(info: Any, seen: set[int]) -> typing.Iterator[Any]:
+def inspected_parts(info: Any, seen: set[int]) -> typing.Iterator[Any]:
     """A msgspec type description and all descriptions inside it, recursive ones once."""
     if isinstance(info, tuple | list):
         for item in info:
-            yield from _parts(item, seen)
+            yield from inspected_parts(item, seen)
     elif type(info).__module__ == "msgspec.inspect" and id(info) not in seen:
         seen.add(id(info))
         yield info
         for name in getattr(info, "__struct_fields__", ()):
-            yield from _parts(getattr(info, name), seen)
+            yield from inspected_parts(getattr(info, name), seen)
 
 
 Defaults = dict[type, dict[str, Any]]
 
 
-def _field_defaults(annotation: Any) -> Defaults:
+def field_defaults(annotation: Any) -> Defaults:
     """Plain defaults of the dataclasses inside a type.
 
     msgspec leaves a field that was not given to the class attribute of the same name, and omits it
-    when it writes the object again. ``_complete`` mends that.
+    when it writes the object again. ``complete_defaults`` mends that.
     """
     import msgspec.inspect
 
     found: Defaults = {}
-    for part in _parts(msgspec.inspect.type_info(annotation), set()):
+    for part in inspected_parts(msgspec.inspect.type_info(annotation), set()):
         if type(part).__name__ == "DataclassType" and hasattr(part.cls, "__dataclass_fields__"):
             fields = part.cls.__dataclass_fields__.values()
             found[part.cls] = {field.name: field.default for field in fields if field.default is not MISSING}
     return found if any(found.values()) else {}
 
 
-def _complete(value: Any, defaults: Defaults) -> None:
+def complete_defaults(value: Any, defaults: Defaults) -> None:
     """Give every dataclass instance in ``value`` its defaulted fields as attributes of its own."""
     kind = type(value)
     if kind in defaults:
@@ -235,13 +235,13 @@ def _complete(value: Any, defaults: Defaults) -> None:
             for name, default in defaults[kind].items():
                 attributes.setdefault(name, default)
         for name in kind.__dataclass_fields__:
-            _complete(getattr(value, name), defaults)
+            complete_defaults(getattr(value, name), defaults)
     elif kind in (list, tuple, set, frozenset):
         for inner in value:
-            _complete(inner, defaults)
+            complete_defaults(inner, defaults)
     elif kind is dict:
         for inner in value.values():
-            _complete(inner, defaults)
+            complete_defaults(inner, defaults)
 
 
 def is_scalar(annotation: Any) -> bool:

@@ -11,7 +11,7 @@ from unimicro.binder import Binder
 from unimicro.conversion import strip_annotated
 from unimicro.errors import DefinitionError, declared_code, expected_failure
 from unimicro.outcome import Either, Failure, Left, Outcome, Response, Right
-from unimicro.service import BINDINGS, VERBS, Binding, Event, Every, Http
+from unimicro.service import BINDINGS, INTERFACE, VERBS, Binding, Event, Every, Http
 from unimicro.signature import BODY_VERBS, Signature, template_names
 from unimicro.wire import is_plain, plain_to_json, to_json
 
@@ -175,7 +175,7 @@ def operations_of(service: Service, stage: str, max_fields: int) -> Iterator[Ope
     Raises:
         DefinitionError: An entry cannot work as written; the text names it.
     """
-    bound = bindings_of(service)
+    bound = bindings_of(type(service))
     if not bound:
         kind = type(service).__name__
         raise DefinitionError(f"{kind} has no entries: decorate its methods with @entry, @event or @every")
@@ -187,21 +187,28 @@ def operations_of(service: Service, stage: str, max_fields: int) -> Iterator[Ope
             yield _compile(service, name, method, bindings, max_fields)
 
 
-def bindings_of(service: Service) -> dict[str, list[Binding]]:
-    """The decorated methods of ``service``, of every stage.
+def bindings_of(kind: type[Service]) -> dict[str, list[Binding]]:
+    """The decorated methods of a service class, of every stage.
 
     Raises:
         DefinitionError: A method without decorator overrides an entry, which would be gone unnoticed.
     """
     bound: dict[str, list[Binding]] = {}
-    for name in dir(service):
-        # Not inspect.getmembers: it would run every property of the service.
-        found = [_bindings(vars(kind)[name]) for kind in type(service).__mro__ if name in vars(kind)]
+    for name in dir(kind):
+        # Not inspect.getmembers: it would run descriptors.
+        found = [_bindings(vars(base)[name]) for base in kind.__mro__ if name in vars(base)]
         if found and found[0]:
             bound[name] = found[0]
+        elif any(found) and declared_in(kind, name) is not None:
+            bound[name] = next(filter(None, found))
         elif any(found):
-            raise DefinitionError(f"{service.name}.{name} overrides an entry: decorate it with @entry too")
+            raise DefinitionError(f"{kind.__name__}.{name} overrides an entry: decorate it with @entry too")
     return bound
+
+
+def declared_in(kind: type[Service], name: str) -> type | None:
+    """The interface (see ``@service``) that declares the entry ``name``, if there is one."""
+    return next((base for base in kind.__mro__ if name in vars(base) and INTERFACE in vars(base)), None)
 
 
 def _bindings(attribute: Any) -> list[Binding]:
@@ -223,7 +230,13 @@ def _compile(
     options = bindings[0].options
     if any(replace(binding.options, idempotent=options.idempotent) != options for binding in bindings):
         raise DefinitionError(f"{qualified}: its decorators must have the same options: it has one pipeline")
-    signature = Signature.of(method, qualified)
+    interface = declared_in(type(service), name)
+    declared = method if interface is None else vars(interface)[name].__get__(service)
+    if inspect.iscoroutinefunction(declared) != inspect.iscoroutinefunction(method):
+        raise DefinitionError(
+            f"{qualified}: it is async on one side only, in the interface or in its override"
+        )
+    signature = Signature.of(declared, qualified)
     _check_names(signature, options, qualified)
     binding = _http_binding(service, name, http[0], signature, qualified) if http else None
     intervals = [trigger.seconds for trigger in triggers if isinstance(trigger, Every)]
@@ -234,7 +247,7 @@ def _compile(
         service=service,
         name=qualified,
         method=method,
-        documentation=inspect.cleandoc(method.__doc__ or ""),
+        documentation=inspect.cleandoc(method.__doc__ or declared.__doc__ or ""),
         signature=signature,
         binder=Binder(
             signature,

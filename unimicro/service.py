@@ -19,6 +19,8 @@ __all__ = ["Binding", "Event", "Every", "Http", "Service", "entry", "event", "ev
 
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 BINDINGS = "__unimicro_bindings__"
+INTERFACE = "__unimicro_interface__"
+"""On a class that ``@service`` made an interface: the class itself."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -175,8 +177,13 @@ class Service:
     Args:
         name: Qualifies the operations; by default a class attribute ``name``, or else the class name in
             snake case.
-        url_prefix: Put before the path of each entry, such as ``"/admin"``.
+        url_prefix: Put before the path of each entry, such as ``"/admin"``; by default a class attribute
+            ``url_prefix``, which ``@rest`` sets.
     """
+
+    name: str = ""
+
+    url_prefix: str = ""
 
     token_header: ClassVar[str] = "authorization"  # noqa: S105 - a field name
     """Header field that carries the token."""
@@ -188,8 +195,8 @@ class Service:
     """Guards and flows run before those of the entry."""
 
     def __init__(self, *, name: str | None = None, url_prefix: str = "") -> None:
-        self.name = name or getattr(type(self), "name", "") or snake_case(type(self).__name__)
-        self.url_prefix = url_prefix.rstrip("/")
+        self.name = name or type(self).name or snake_case(type(self).__name__)
+        self.url_prefix = (url_prefix or type(self).url_prefix).rstrip("/")
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", self.name):
             raise DefinitionError(f"{self.name!r} is no service name: letters, digits, '_' and '-' only")
         if self.url_prefix and not self.url_prefix.startswith("/"):

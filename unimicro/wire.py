@@ -43,7 +43,7 @@ def to_json(value: Any) -> bytes:
     import msgspec
 
     try:
-        return msgspec.json.encode(value, enc_hook=_dump_model)
+        return msgspec.json.encode(value, enc_hook=dump_model)
     except RecursionError as error:
         raise ValueError("nested too deeply, or it contains itself") from error
 
@@ -60,12 +60,17 @@ def to_plain(value: Any) -> Any:
     import msgspec
 
     try:
-        return msgspec.to_builtins(value, builtin_types=_OCTETS, str_keys=True, enc_hook=_dump_model)
+        return msgspec.to_builtins(value, builtin_types=_OCTETS, str_keys=True, enc_hook=dump_model)
     except RecursionError as error:
         raise ValueError("nested too deeply, or it contains itself") from error
 
 
-def _dump_model(value: Any) -> Any:
+def dump_model(value: Any) -> Any:
+    """Msgspec's hook for objects it does not know: models, enums, and subclasses of plain types.
+
+    Raises:
+        TypeError: No rule covers the object.
+    """
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, enum.Enum):

@@ -357,7 +357,7 @@ def test_an_override_without_its_decorator_is_refused():
             return "other"
 
     with pytest.raises(
-        DefinitionError, match=r"derived\.ping overrides an entry: decorate it with @entry too"
+        DefinitionError, match=r"Derived\.ping overrides an entry: decorate it with @entry too"
     ):
         App(Derived(), config={})
 

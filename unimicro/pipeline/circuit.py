@@ -19,11 +19,18 @@ if TYPE_CHECKING:
     from unimicro.pipeline.ports import Clock
     from unimicro.pipeline.windows import Tally
 
-__all__ = ["Circuit", "View"]
+__all__ = ["Circuit", "CircuitOpen", "View"]
 
 log = logging.getLogger("unimicro")
 
 _COUNTED = ("success", "failure", "neutral")
+
+
+class CircuitOpen(Exception):
+    """The ``cause`` of a refusal by a circuit of this process, which no failure from a wire can have."""
+
+
+_OPEN = CircuitOpen()
 
 
 class View(NamedTuple):
@@ -151,6 +158,7 @@ class Circuit(Machine):
             retry_after=self.retry_after(),
             layer="breaker",
             policy=self.name,
+            cause=_OPEN,
         )
 
     # -- at somebody's word --------------------------------------------------------------------

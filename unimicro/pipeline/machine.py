@@ -72,6 +72,20 @@ class Machine:
             return max(0.0, min(self.settings.open_seconds, self._stuck_at - now))
         return self.settings.open_seconds if self.state == "forced_open" else 0.0
 
+    @property
+    def refuses(self) -> bool:
+        """Whether a call would be refused now. Read without the lock: a moment later it may be otherwise."""
+        if self._passing:
+            return False
+        if self.state == "open":
+            return self._now() < self._retry_at
+        settings = self.settings
+        all_out = (
+            self._probing >= settings.max_concurrent_probes or self._admitted >= settings.permitted_probes
+        )
+        # Past that moment somebody has to ask: only then is it found that the probes are lost.
+        return self.state == "forced_open" or (all_out and self._now() < self._stuck_at)
+
     def _probe(self) -> int:
         """A permit to probe; 0 if there is none."""
         now, settings = self._now(), self.settings

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+
+from unimicro.errors import ConfigurationError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DOORS = {
     "http": "unimicro.routes.http:HttpDoor",
@@ -49,6 +55,27 @@ STORES = {
 }
 """Kind of store to port to implementation."""
 
+CHANNELS: dict[str, Any] = {
+    "local": "unimicro.channels.client.local:LocalChannel",
+    "dispatch-json": "unimicro.channels.client.dispatch:DispatchJsonChannel",
+    "dispatch-msgpack": "unimicro.channels.client.dispatch:DispatchMsgpackChannel",
+    "rest": "unimicro.channels.client.rest:RestChannel",
+    "stream": "unimicro.channels.client.stream:StreamChannel",
+}
+
+SELECTORS = {
+    "first": "unimicro.channels.client.selectors:First",
+    "round robin": "unimicro.channels.client.selectors:RoundRobin",
+    "random": "unimicro.channels.client.selectors:Random",
+    "two choices": "unimicro.channels.client.selectors:TwoChoices",
+}
+
+REGISTRIES = {
+    "memory": "unimicro.channels.registries.memory:MemoryRegistry",
+    "file": "unimicro.channels.registries.file:FileRegistry",
+    "consul": "unimicro.channels.registries.consul:ConsulRegistry",
+}
+
 
 def load(path: str) -> Any:
     """The object that ``module:attribute`` names."""
@@ -59,3 +86,24 @@ def load(path: str) -> Any:
 def fetch() -> Any:
     """The HTTP client of authorizers."""
     return load("unimicro.stores.http_fetch:HttpFetch")()
+
+
+def registry(settings: Mapping[str, Any]) -> Any:
+    """The registry that a table of the configuration describes: its ``kind``, and what that takes.
+
+    Raises:
+        ConfigurationError: There is no such kind, or its settings are impossible.
+    """
+    given = dict(settings)
+    kind = given.pop("kind", None)
+    if not isinstance(kind, str) or kind not in REGISTRIES:
+        raise ConfigurationError(f"registry.kind must be one of {', '.join(REGISTRIES)}, got {kind!r}")
+    made = load(REGISTRIES[kind])
+    for setting in given:
+        known = signature(made).parameters
+        if setting not in known:
+            raise ConfigurationError(f"registry: unknown setting {setting!r}{nearest(setting, known)}")
+    try:
+        return made(**given)
+    except (TypeError, ConfigurationError) as error:
+        raise ConfigurationError(f"registry: {error}") from error

@@ -1,0 +1,1 @@
+"""Calling services in other programs: typed proxies, channels, selectors."""

@@ -1,0 +1,1 @@
+"""Where instances are found: in memory, in a file, in Consul."""
