@@ -78,8 +78,8 @@ class Connection(ABC, Generic[W]):
 
     Both methods answer with a ``Left`` and never raise: ``not_sent`` where the call was never begun,
     ``unavailable`` where its fate is unknown, ``deadline_exceeded`` once ``invocation.deadline`` is over.
-    They keep to that deadline themselves. ``ainvoke`` that is cancelled cancels the call on the other side, where
-    the channel can.
+    They keep to that deadline themselves. ``ainvoke`` that is cancelled cancels the call on the other side,
+    where the channel can.
     """
 
     @abstractmethod
