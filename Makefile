@@ -44,6 +44,7 @@ bench: $(STAMP) ## Side by side with peers; needs wrk for the HTTP doors
 	$(BIN)/python benchmarks/policies.py
 	$(BIN)/python benchmarks/lambda_event.py
 	$(BIN)/python benchmarks/http_door.py
+	$(BIN)/python benchmarks/rpc.py
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--no-annotate --no-header

@@ -91,7 +91,7 @@ class Registry(Protocol):
         """
 
     def watch(self, component: str, listener: Callable[[tuple[Instance, ...]], None]) -> Callable[[], None]:
-        """Tell ``listener`` of all instances whenever they change, from a thread of the registry's.
+        """Tell ``listener`` of all instances, now and whenever they change, from a thread of the registry's.
 
         An outage is no change: the last good list stays.
 
@@ -100,4 +100,4 @@ class Registry(Protocol):
         """
 
     def close(self) -> None:
-        """End all watches; what was registered here stays registered."""
+        """End all watches and reports; what was registered here stays so until its check finds it dead."""

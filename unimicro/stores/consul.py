@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,8 @@ from urllib.parse import quote
 
 from unimicro.errors import ConfigurationError, require
 from unimicro.stores.circuit_json import circuit_from_json, circuit_to_json
-from unimicro.stores.settings import http_address, require_text, require_timeout
+from unimicro.stores.consul_agent import agent_address, agent_token
+from unimicro.stores.settings import require_text, require_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +40,12 @@ class ConsulBreakerStore:
         prefix: str = "unimicro/",
         timeout: float = 1.0,
     ) -> None:
-        require_text(url=url, prefix=prefix, **({} if token is None else {"token": token}))
+        require_text(url=url, prefix=prefix)
         require_timeout(timeout)
         if prefix.startswith("/"):
             raise ConfigurationError("prefix must not begin with '/'")
-        self._scheme, self._host, self._port = _address(url)
-        self._token = token or os.environ.get("CONSUL_HTTP_TOKEN")
+        self._scheme, self._host, self._port = agent_address(url)
+        self._token = agent_token(token)
         self._prefix = f"{prefix}breaker:"
         self._timeout = timeout
         self._kv = require("consul", "consul", type(self).__name__).Consul.KV
@@ -87,13 +87,3 @@ class ConsulBreakerStore:
             yield self._kv(SimpleNamespace(http=http, token=self._token, dc=None, consistency="default"))
         finally:
             http.session.close()
-
-
-def _address(url: str) -> tuple[str, str, int]:
-    parts = http_address(url)
-    if parts is None or parts.port is None or parts.path.strip("/"):
-        # The URL is not repeated: somebody may have put a password or the token in it.
-        raise ConfigurationError("url must be http://host:port or https://host:port; the token is a setting")
-    host = str(parts.hostname)
-    # An IPv6 address lost its brackets.
-    return parts.scheme, f"[{host}]" if ":" in host else host, parts.port

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.channels.client.channel import NotSent, not_sent
+from unimicro.channels.client.attempts import Attempt, late_outcome
 from unimicro.channels.client.context import key_for
+from unimicro.channels.client.own_token import token_stage
 from unimicro.errors import unwrap
 from unimicro.invocation import CallPayload, Invocation, current_invocation, new_id
-from unimicro.outcome import Failure, Left, Response, failure_of
-from unimicro.pipeline.breaker import find_circuit
-from unimicro.pipeline.circuit import CircuitOpen
+from unimicro.outcome import Response
+from unimicro.pipeline.breaker import Breaker, find_circuit
 from unimicro.pipeline.compiler import stage_of, wrap_async, wrap_sync
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from unimicro.channels.client.channel import Channel
     from unimicro.channels.client.context import Outgoing
     from unimicro.channels.client.endpoints import Endpoint, Endpoints
+    from unimicro.channels.client.own_token import TokenSource
     from unimicro.channels.client.selectors import Selector
     from unimicro.operation import Operation
     from unimicro.outcome import Outcome
@@ -42,6 +44,7 @@ class Route(NamedTuple):
         assembly: What the stages around the choice share.
         assembly_of: What the stages of one endpoint share, made once per endpoint.
         outgoing: Makes header fields.
+        token_source: Where the token comes from, if it has to be obtained.
     """
 
     channel: Channel[Any]
@@ -51,6 +54,7 @@ class Route(NamedTuple):
     assembly: Assembly
     assembly_of: Callable[[Endpoint], Assembly]
     outgoing: Outgoing
+    token_source: TokenSource | None = None
 
 
 def method_for(operation: Operation, route: Route) -> Callable[..., Any]:
@@ -96,7 +100,12 @@ class _Target:
         self._now = route.assembly.clock.now
         self._wire = route.channel.prepare(operation)
         self._around = self._stages([p for p in route.policies if p.name not in PER_ENDPOINT], route.assembly)
+        if route.token_source is not None:
+            self._around.append(token_stage(route.token_source, is_async=operation.is_async))
+            self._around.sort(key=lambda stage: stage.order)
         self._policies = [p for p in route.policies if p.name in PER_ENDPOINT and p.mode != "off"]
+        self._stages(self._policies, route.assembly)  # what is wrong with them is said now
+        self._runners: dict[Endpoint, Any] = {}
         self._keyed = not operation.options.safe
 
     def _stages(self, policies: Sequence[Policy], assembly: Assembly) -> list[Stage]:
@@ -127,92 +136,58 @@ class _Target:
     # -- one attempt: the same twice, once per colour ------------------------------------------
 
     def _send(self, invocation: Invocation) -> Outcome[Any]:
-        failed: list[Endpoint] = []
-        outcome: Outcome[Any] | None = None
-        while True:
-            endpoint = self._next(invocation.native, failed)
-            if endpoint is None:
-                return self._given_up(outcome)
-            began = self._now()
-            endpoint.in_flight += 1
+        attempt = Attempt(self._name, invocation, self._endpoints, self._choose)
+        while (endpoint := attempt.next()) is not None:
+            began, outcome = self._now(), None
             try:
-                outcome = self._runner_of(endpoint)(invocation)
+                outcome = late_outcome(invocation, began) or self._runner_of(endpoint)(invocation)
             finally:
-                endpoint.in_flight -= 1
-            if outcome.monoid[1] or not _was_not_sent(outcome):
-                endpoint.took(self._now() - began)
+                over = attempt.leave(endpoint, outcome, self._now() - began)
+            if over:
                 return outcome
-            failed.append(endpoint)
+        return attempt.given_up(self._operation.service.name)
 
     async def _asend(self, invocation: Invocation) -> Outcome[Any]:
-        failed: list[Endpoint] = []
-        outcome: Outcome[Any] | None = None
-        while True:
-            endpoint = self._next(invocation.native, failed)
-            if endpoint is None:
-                return self._given_up(outcome)
-            began = self._now()
-            endpoint.in_flight += 1
+        attempt = Attempt(self._name, invocation, self._endpoints, self._choose)
+        while (endpoint := attempt.next()) is not None:
+            began, outcome = self._now(), None
             try:
-                outcome = await self._runner_of(endpoint)(invocation)
+                outcome = late_outcome(invocation, began) or await self._runner_of(endpoint)(invocation)
             finally:
-                endpoint.in_flight -= 1
-            if outcome.monoid[1] or not _was_not_sent(outcome):
-                endpoint.took(self._now() - began)
+                over = attempt.leave(endpoint, outcome, self._now() - began)
+            if over:
                 return outcome
-            failed.append(endpoint)
-
-    def _next(self, asked: list[Endpoint], failed: list[Endpoint]) -> Endpoint | None:
-        """Whom to ask: rather one that was not asked for this call yet, and none whose circuit is open."""
-        current = self._endpoints.current
-        if len(current) == 1:
-            return None if failed else current[0]
-        left = [endpoint for endpoint in current if endpoint not in failed]
-        if not left:
-            return None
-        able = [endpoint for endpoint in left if not endpoint.refuses(self._name)]
-        fresh = [endpoint for endpoint in able if endpoint not in asked]
-        endpoint = self._choose(fresh or able or left)
-        asked.append(endpoint)
-        return endpoint
-
-    def _given_up(self, outcome: Outcome[Any] | None) -> Outcome[Any]:
-        service = self._operation.service.name
-        if outcome is None:
-            return not_sent(f"no instance of {service!r} is known")
-        failure = failure_of(outcome)
-        if failure.layer != "breaker":
-            return outcome
-        # Its own text names an address, which may reach the callers of a service that hands it on.
-        return Left(
-            Failure(
-                "unavailable",
-                f"every instance of {service!r} has an open circuit",
-                retry_after=failure.retry_after,
-                layer="breaker",
-                policy=self._name,
-            )
-        )
+        return attempt.given_up(self._operation.service.name)
 
     def _runner_of(self, endpoint: Endpoint) -> Any:
-        runner = endpoint.runners.get(self)
+        runner = self._runners.get(endpoint)
         return self._new_runner(endpoint) if runner is None else runner
 
     def _new_runner(self, endpoint: Endpoint) -> Any:
-        assembly, operation = self._assembly_of(endpoint), self._operation
-        stages = self._stages(self._policies, assembly)
+        with self._endpoints.making:
+            runner = self._made_runner(endpoint)
+            current = self._endpoints.current
+            kept = {each: made for each, made in self._runners.items() if each in current}
+            self._runners = {**kept, endpoint: runner}
+            return runner
+
+    def _made_runner(self, endpoint: Endpoint) -> Any:
+        assembly = self._assembly_of(endpoint)
+        policies = [_at_endpoint(policy, self._name, endpoint.uri) for policy in self._policies]
+        stages = self._stages(policies, assembly)
+        for policy in policies:
+            if isinstance(policy, Breaker):
+                endpoint.circuits[self._name] = find_circuit(assembly, policy.circuit)
         wire, connection = self._wire, endpoint.connection
-        if operation.is_async:
-            runner: Any = wrap_async(stages, lambda inv: connection.ainvoke(wire, inv), self._clock, None)
-        else:
-            runner = wrap_sync(stages, lambda inv: connection.invoke(wire, inv), self._clock)
-        for policy in self._policies:
-            circuit = getattr(policy, "circuit", "") or self._name
-            endpoint.circuits[self._name] = find_circuit(assembly, circuit)
-        endpoint.runners[self] = runner
-        return runner
+        if self._operation.is_async:
+            return wrap_async(stages, lambda inv: connection.ainvoke(wire, inv), self._clock, None)
+        return wrap_sync(stages, lambda inv: connection.invoke(wire, inv), self._clock)
 
 
-def _was_not_sent(outcome: Outcome[Any]) -> bool:
-    failure = failure_of(outcome)
-    return isinstance(failure.cause, NotSent | CircuitOpen)
+def _at_endpoint(policy: Policy, operation: str, uri: str) -> Policy:
+    """Circuits are shared by their names, also with other processes: each address has one of its own."""
+    if not isinstance(policy, Breaker):
+        return policy
+    service = operation.rpartition(".")[0]
+    name = f"{service}: {policy.circuit}" if policy.circuit else operation
+    return replace(policy, circuit=f"{name} at {uri}" if uri else name)

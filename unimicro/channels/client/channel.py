@@ -12,6 +12,7 @@ from unimicro.outcome import Failure, Left, Outcome
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from unimicro.app import App
     from unimicro.invocation import Invocation
     from unimicro.operation import Operation
     from unimicro.pipeline.ports import Clock
@@ -64,6 +65,7 @@ class ChannelContext(NamedTuple):
         settings: The channel's own table of the configuration, such as ``max_bytes``.
         client: Function without arguments that makes an ``httpx.Client``; ``None`` for the channel's own.
         async_client: The same for an ``httpx.AsyncClient``, called once per event loop.
+        app: Whose services this program has; ``None`` if it has none.
     """
 
     clock: Clock
@@ -71,6 +73,7 @@ class ChannelContext(NamedTuple):
     settings: Mapping[str, Any] = {}
     client: Callable[[], Any] | None = None
     async_client: Callable[[], Any] | None = None
+    app: App | None = None
 
 
 class Connection(ABC, Generic[W]):
@@ -91,7 +94,7 @@ class Connection(ABC, Generic[W]):
         """Call on the running event loop."""
 
     def close(self) -> None:
-        """Make no new connections; end what threads hold open."""
+        """End what threads and event loops hold open; called from any thread, a registry's too."""
 
     async def aclose(self) -> None:
         """The same for what the running event loop holds open."""

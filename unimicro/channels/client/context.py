@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from unimicro.errors import ConfigurationError
 from unimicro.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -17,36 +18,23 @@ if TYPE_CHECKING:
 
     from unimicro.invocation import Invocation
 
-__all__ = ["Outgoing", "idempotency_key"]
-
-_given: ContextVar[str | None] = ContextVar("unimicro_idempotency_key", default=None)
-
-
-@contextmanager
-def idempotency_key(key: str) -> Iterator[None]:
-    """Calls made inside carry a key derived from ``key``: run again, they are the same calls.
-
-    >>> with idempotency_key("import-2026-11-21"):
-    ...     orders.place("42")
-    """
-    token = _given.set(key)
-    try:
-        yield
-    finally:
-        _given.reset(token)
-
+__all__ = ["Outgoing", "idempotency_key", "key_for"]
 
 class Outgoing:
     """Makes the metadata of outgoing calls.
 
     Args:
-        token: Sent as the header ``authorization``; a function is asked for each call. ``None`` forwards the
-            token of the caller that is being served.
+        token: Sent as the header ``authorization``, as a bearer token (RFC 6750 §2.1) unless it names another
+            scheme; a function is asked for each call and must not block. ``None`` forwards the token of the
+            caller that is being served.
         forward: Whether the caller's token is forwarded where ``token`` is ``None``.
+
+    Raises:
+        ConfigurationError: No header can carry the token.
     """
 
     def __init__(self, token: str | Callable[[], str | None] | None, *, forward: bool = True) -> None:
-        self._token = token
+        self._token = _credentials(token) if isinstance(token, str) else token
         self._forward = forward
 
     def metadata(self, served: Invocation | None, key: str | None) -> Metadata:
@@ -69,43 +57,77 @@ class Outgoing:
             if served is None or not self._forward:
                 return None
             return served.metadata.fields.get("authorization")
-        return self._token() if callable(self._token) else self._token
+        if callable(self._token):
+            token = self._token()
+            return None if token is None else _credentials(token)
+        return self._token
 
 
-class _Nested:
-    """How many keyed calls an invocation has made of an operation: the number is part of their keys."""
+def _credentials(token: str) -> str:
+    if not (isinstance(token, str) and token.isascii() and token.isprintable() and token.strip()):
+        # Not shown: it is a secret.
+        raise ConfigurationError("the token is no printable ASCII text")
+    return token if " " in token else f"Bearer {token}"
+
+
+class _Origin:
+    """What keys are derived from: run again, the n-th call of an operation gets the same key."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._made: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def next(self, operation: str) -> str:
+        with self._lock:
+            self._made[operation] += 1
+            number = self._made[operation]
+        return hashlib.sha256(f"{self._key}\0{operation}\0{number}".encode()).hexdigest()[:40]
+
+
+class _Served:
+    """The origins of invocations with a key that are being served, by their ids."""
 
     _MOST = 10_000
 
     def __init__(self) -> None:
-        self._made: OrderedDict[tuple[str, str, str], int] = OrderedDict()
+        self._origins: OrderedDict[str, _Origin] = OrderedDict()
         self._lock = Lock()
 
-    def next(self, caller: str, key: str, operation: str) -> int:
+    def origin(self, invocation_id: str, key: str) -> _Origin:
         with self._lock:
-            place = (caller, key, operation)
-            number = self._made.pop(place, 0) + 1
-            self._made[place] = number
-            if len(self._made) > self._MOST:
-                self._made.popitem(last=False)
-            return number
+            known = self._origins.get(invocation_id)
+            if known is None:
+                known = self._origins[invocation_id] = _Origin(key)
+                if len(self._origins) > self._MOST:
+                    self._origins.popitem(last=False)
+            return known
 
 
-_nested = _Nested()
+_given: ContextVar[_Origin | None] = ContextVar("unimicro_idempotency_key", default=None)
+_served = _Served()
+
+
+@contextmanager
+def idempotency_key(key: str) -> Iterator[None]:
+    """Calls made inside carry keys derived from ``key``: run again, they are the same calls.
+
+    >>> with idempotency_key("import-2026-11-21"):
+    ...     orders.place("42")
+    """
+    token = _given.set(_Origin(key))
+    try:
+        yield
+    finally:
+        _given.reset(token)
 
 
 def key_for(operation: str, served: Invocation | None) -> str:
     """The idempotency key of one logical call.
 
-    Made up, unless the call is made under ``idempotency_key`` or while a call with a key is served: then the
-    same call gets the same key when all of that is run again. The n-th call of an operation gets a key of
-    its own.
+    Made up, unless the call is made under ``idempotency_key`` or while a call with a key is served.
     """
-    given = _given.get()
-    caller = "" if served is None else served.id
-    if given is None and served is not None:
-        given = served.key
-    if given is None:
-        return os.urandom(16).hex()
-    number = _nested.next(caller, given, operation)
-    return hashlib.sha256(f"{given}\0{operation}\0{number}".encode()).hexdigest()[:40]
+    origin = _given.get()
+    if origin is None and served is not None and served.key is not None:
+        origin = _served.origin(served.id, served.key)
+    return os.urandom(16).hex() if origin is None else origin.next(operation)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
 from unimicro.operation import bindings_of, operations_of
-from unimicro.service import Service
+from unimicro.service import Service, snake_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class Interface:
             raise DefinitionError("Service itself is no interface: give the class that has the entries")
         self.declared: Any = declared
         self._proxy = _proxy_class(declared)
-        self._bare = self._new(name)
+        self._bare = self._new(name or declared.name or snake_case(declared.__name__))
         self.name = self._bare.name
         component = getattr(declared, "__unimicro_component__", None)
         self.component: str = self.name if component is None else component
@@ -60,7 +60,7 @@ class Interface:
 
     def _new(self, name: str) -> Any:
         made: Any = object.__new__(self._proxy)
-        Service.__init__(made, name=name or None)
+        Service.__init__(made, name=name)
         return made
 
     def proxy(self, methods: dict[str, Callable[..., Any]], owner: object) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from unimicro.channels.client.channel import Channel, ChannelContext, Connection
+from unimicro.channels.client.channel import Channel, Connection
+from unimicro.errors import ConfigurationError
 from unimicro.invocation import IN_PROCESS
 
 if TYPE_CHECKING:
@@ -19,15 +20,14 @@ class LocalChannel(Channel[None]):
 
     name = "local"
 
-    def __init__(self, context: ChannelContext, app: App) -> None:
-        super().__init__(context)
-        self._app = app
-
     def prepare(self, operation: Operation) -> None:
         """Nothing: the app has compiled the operation."""
 
     def connect(self, uri: str) -> Connection[None]:
-        return LocalConnection(self._app)
+        app = self.context.app
+        if app is None:
+            raise ConfigurationError("the channel 'local' needs an app")
+        return LocalConnection(app)
 
 
 class LocalConnection(Connection[None]):

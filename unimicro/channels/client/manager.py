@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -11,10 +12,11 @@ from unimicro.channels.client.channel import Channel, ChannelContext, declared_c
 from unimicro.channels.client.context import Outgoing
 from unimicro.channels.client.endpoints import Endpoints, uris_of
 from unimicro.channels.client.interface import Interface, owner_of
+from unimicro.channels.client.own_token import TokenSource
 from unimicro.channels.client.settings import ClientSettings, client_settings
 from unimicro.config import load_settings
 from unimicro.discovery import RegistryUnavailable
-from unimicro.errors import ConfigurationError, nearest
+from unimicro.errors import ConfigurationError, PluginError, nearest
 from unimicro.options import listed
 from unimicro.pipeline.clock import SystemClock, WithoutWaits
 from unimicro.pipeline.listeners import Listeners
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from unimicro.discovery import Instance, Registry
     from unimicro.pipeline.policy import Policy
     from unimicro.pipeline.ports import Clock
+    from unimicro.plugins.manager import Plugins
 
 __all__ = ["ServiceManager", "connect", "disconnect"]
 
@@ -50,12 +53,14 @@ class ServiceManager:
         policies: Around every call, instead of those of the same name among ``DEFAULT_POLICIES``; the tables
             ``[clients]`` and ``[clients.<service>]`` of the configuration replace them in turn.
         selector: ``first``, ``round robin``, ``random``, ``two choices``, or a factory of a ``Selector``.
-        token: Sent with each call: text, or a function asked for it; by default the token of the caller that
-            is being served.
+        token: Sent with each call: text, a function asked for it, or a ``SelfToken``; by default the token of
+            the caller that is being served.
         forward_token: Whether that token is sent on.
         client: Makes the ``httpx.Client`` of each HTTP channel: here requests can be intercepted.
         async_client: Makes its ``httpx.AsyncClient``, once per event loop.
         listeners: As for ``App``.
+        plugins: Objects, or names of installed plugins: for their channels and registries. One that is called
+            as its channel or registry is found without being listed; so are those of ``app``.
         config: As for ``App``; the app's own where there is one.
         clock: Another source of time, for tests.
 
@@ -70,11 +75,12 @@ class ServiceManager:
         registry: Registry | None = None,
         policies: Sequence[Policy] = (),
         selector: str | Callable[[], Selector] = "",
-        token: str | Callable[[], str | None] | None = None,
+        token: str | Callable[[], str | None] | TokenSource | None = None,
         forward_token: bool = True,
         client: Callable[[], Any] | None = None,
         async_client: Callable[[], Any] | None = None,
         listeners: Sequence[object] = (),
+        plugins: Sequence[object] = (),
         config: Config = None,
         clock: Clock | None = None,
     ) -> None:
@@ -86,12 +92,14 @@ class ServiceManager:
         self._registry = registry
         self._policies = listed("policies", policies)
         self._selector = selector
-        self._outgoing = Outgoing(token, forward=forward_token)
+        self._token_source = token if isinstance(token, TokenSource) else None
+        self._outgoing = Outgoing(None if isinstance(token, TokenSource) else token, forward=forward_token)
         self._make_clients = (client, async_client)
         self._listeners = (
             app.listeners if app is not None and not listeners else Listeners(listed("listeners", listeners))
         )
-        self._find_store = StoreFinder({}, self._settings.stores)
+        self._given_plugins = self._load_plugins(listed("plugins", plugins)) if plugins else None
+        self._find_store = cache(StoreFinder({}, self._settings.stores))
         self._lock = Lock()
         self._routes: dict[tuple[str, str, tuple[str, ...]], tuple[Channel[Any], Endpoints]] = {}
         self._unwatch: list[Callable[[], None]] = []
@@ -134,6 +142,7 @@ class ServiceManager:
             assembly=self._assembly(),
             assembly_of=self._assembly_of,
             outgoing=self._outgoing,
+            token_source=self._token_source,
         )
         methods = {
             method: method_for(operation, settings.for_operation(operation, route))
@@ -141,11 +150,28 @@ class ServiceManager:
         }
         return cast("T", known.proxy(methods, self))
 
+    async def aget_service(
+        self,
+        interface: Callable[..., T],
+        preferred_channel: str = "",
+        *,
+        address: str | Sequence[str] = (),
+        name: str = "",
+    ) -> T:
+        """``get_service`` in a worker thread: the registry may take its time to answer."""
+        import asyncio
+
+        return await asyncio.to_thread(
+            self.get_service, interface, preferred_channel, address=address, name=name
+        )
+
     # -- where it is ---------------------------------------------------------------------------
 
     def _way(self, interface: Interface, settings: ClientSettings) -> tuple[Channel[Any], Endpoints]:
         if settings.channel:
-            _channel_kind(settings.channel)  # a misspelt one is named before it is asked where the service is
+            self._channel_kind(
+                settings.channel
+            )  # a misspelt one is named before it is asked where the service is
         if self._is_local(interface, settings):
             return self._kept(interface, "local", ("",), None)
         if settings.addresses:
@@ -173,7 +199,7 @@ class ServiceManager:
                     f"{interface.name}: nothing says where it is; give registry=, address=, or"
                     f" [clients.{interface.name}] address in the configuration"
                 )
-            self._registry = builtin.registry(self._settings.registry)
+            self._registry = builtin.registry(self._settings.registry, lambda: self._plugins)
         return self._registry
 
     def _kept(
@@ -191,14 +217,47 @@ class ServiceManager:
             return self._routes[place]
 
     def _channel(self, name: str, interface: Interface) -> Channel[Any]:
-        kind = _channel_kind(name)
+        kind = self._channel_kind(name)
         client, async_client = self._make_clients
-        context = ChannelContext(
-            self._clock, interface.component, self._settings.channels.get(name, {}), client, async_client
+        settings = self._settings.channels.get(name, {})
+        return kind(
+            ChannelContext(self._clock, interface.component, settings, client, async_client, self._app)
         )
-        if name == "local":
-            return cast("Channel[Any]", kind(context, self._app))
-        return cast("Channel[Any]", kind(context))
+
+    def _channel_kind(self, name: str) -> type[Channel[Any]]:
+        """The class of a channel: of a plugin that is listed, built in, defined with ``@channel``, installed.
+
+        Raises:
+            ConfigurationError: There is none.
+            MissingExtra: What it needs is not installed.
+        """
+        plugins = self._given_plugins
+        found = None if plugins is None else plugins.listed("channel", name)
+        if found is None and name in builtin.CHANNELS:
+            built_in: type[Channel[Any]] = builtin.load(builtin.CHANNELS[name])
+            return built_in
+        declared = declared_channels()
+        found = found or declared.get(name) or self._plugins.find("channel", name)
+        if found is None:
+            known = {*builtin.CHANNELS, *declared, *self._plugins.names("channel")}
+            raise ConfigurationError(f"there is no channel {name!r}{nearest(name, known)}")
+        if not (isinstance(found, type) and issubclass(found, Channel)) or found.name != name:
+            raise PluginError(
+                f"the channel {name!r} of a plugin is {found!r}: register a class with @channel({name!r})"
+            )
+        return found
+
+    @property
+    def _plugins(self) -> Plugins:
+        """Those that were given, else the app's, else none yet."""
+        if self._given_plugins is None:
+            self._given_plugins = self._load_plugins(()) if self._app is None else self._app.plugins
+        return self._given_plugins
+
+    def _load_plugins(self, plugins: Sequence[object]) -> Plugins:
+        from unimicro.plugins.manager import Plugins
+
+        return Plugins(plugins, self._settings.disabled_plugins, of_app=False)
 
     def _assembly(self) -> Assembly:
         return Assembly(self._clock, self._listeners, self._find_store)
@@ -241,23 +300,6 @@ class ServiceManager:
 
     async def __aexit__(self, *exception: object) -> None:
         await self.aclose()
-
-
-def _channel_kind(name: str) -> Any:
-    """The class of a channel: a built-in one, else one that ``@channel`` or a plugin has declared.
-
-    Raises:
-        ConfigurationError: There is none.
-        MissingExtra: What it needs is not installed.
-    """
-    if name in builtin.CHANNELS:
-        return builtin.load(builtin.CHANNELS[name])
-    declared = declared_channels()
-    if name not in declared:
-        raise ConfigurationError(
-            f"there is no channel {name!r}{nearest(name, {*builtin.CHANNELS, *declared})}"
-        )
-    return declared[name]
 
 
 def _offered(instances: Sequence[Instance]) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from unimicro.channels.client.unsent import RetryUnsent
 from unimicro.errors import ConfigurationError, DefinitionError, nearest
 from unimicro.options import require_policy
 from unimicro.pipeline.breaker import Breaker
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_POLICIES", "ClientSettings", "client_settings"]
 
-DEFAULT_POLICIES: tuple[Policy, ...] = (Deadline(), Retry(), Breaker())
+DEFAULT_POLICIES: tuple[Policy, ...] = (Deadline(timeout=10.0), Retry(), Breaker())
 
 ON_CLIENTS = ("deadline", "rate_limit", "fallback", "retry", "hedge", "timeout", "breaker", "bulkhead")
 """Policies that mean something to who calls."""
-
-_OWN = ("channel", "address", "selector")
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,20 @@ class ClientSettings:
     policies: tuple[Policy, ...]
 
     def for_operation(self, operation: Operation, route: Route) -> Route:
-        """``route`` with the policies that may stand on ``operation``: a retry on what is repeatable."""
-        return route._replace(policies=[p for p in self.policies if _may_stand_on(operation, p)])
+        """``route`` with the policies that may stand on ``operation``.
+
+        Of a retry on what must not be repeated stays what it does for calls that were never sent.
+        """
+        standing = (_standing_on(operation, policy) for policy in self.policies)
+        return route._replace(policies=[policy for policy in standing if policy is not None])
 
 
-def _may_stand_on(operation: Operation, policy: Policy) -> bool:
+def _standing_on(operation: Operation, policy: Policy) -> Policy | None:
     try:
         policy.check(operation.options)
     except DefinitionError:
-        return False
-    return True
+        return RetryUnsent.like(policy) if isinstance(policy, Retry) else None
+    return policy
 
 
 def client_settings(
@@ -76,22 +79,36 @@ def client_settings(
         require_policy(policy)
         _require_client_policy(policy.name, "policies")
         merged[policy.name] = policy
-    own: dict[str, Any] = {"channel": "", "address": (), "selector": selector}
-    wide = {name: value for name, value in tables.items() if name in ON_CLIENTS or name in _OWN}
-    for where, table in (("clients", wide), (f"clients.{service}", tables.get(service, {}))):
+    own: dict[str, Any] = {
+        "channel": "",
+        "address": (),
+        "selector": _selector(selector or "two choices", "selector"),
+    }
+    for where, table in _tables(tables, service):
         for name, value in table.items():
             if name in _OWN:
-                own[name] = value
+                own[name] = _OWN[name](value, f"{where}.{name}")
             else:
                 _require_client_policy(name, where)
                 merged.update(_policy(merged, name, value, f"{where}.{name}"))
-    own.update({name: value for name, value in (("channel", channel), ("address", address)) if value})
     return ClientSettings(
-        channel=_text(own["channel"], f"clients.{service}.channel"),
-        addresses=_addresses(own["address"], f"clients.{service}.address"),
-        selector=_selector(own["selector"] or "two choices", f"clients.{service}.selector"),
+        channel=_text(channel, "preferred_channel") or own["channel"],
+        addresses=_addresses(address, "address") or own["address"],
+        selector=own["selector"],
         policies=tuple(merged.values()),
     )
+
+
+def _tables(tables: Mapping[str, Any], service: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """What is said for all services, then what is said for this one."""
+    wide = {name: value for name, value in tables.items() if name in ON_CLIENTS or name in _OWN}
+    for name, value in tables.items():
+        if name not in wide and not isinstance(value, Mapping):
+            if name == service:
+                raise ConfigurationError(f"clients.{name} must be a table, got {value!r}")
+            _require_client_policy(name, "clients")
+    yield "clients", wide
+    yield f"clients.{service}", tables.get(service, {})
 
 
 def _require_client_policy(name: str, where: str) -> None:
@@ -132,3 +149,11 @@ def _selector(value: Any, where: str) -> Callable[[], Selector]:
             f"{where}: there is no selector {value!r}{nearest(value, builtin.SELECTORS)}"
         )
     return builtin.load(builtin.SELECTORS[value])  # type: ignore[no-any-return]
+
+
+_OWN: dict[str, Callable[[Any, str], Any]] = {
+    "channel": _text,
+    "address": _addresses,
+    "selector": _selector,
+}
+"""What is no policy: setting to the function that checks a value."""

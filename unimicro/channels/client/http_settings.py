@@ -1,0 +1,111 @@
+"""The settings of an HTTP channel, and the addresses that it leads to."""
+
+from __future__ import annotations
+
+import math
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from unimicro.errors import ConfigurationError, MissingExtra, nearest
+from unimicro.routes.request import PATH_SAFE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Address", "HttpSettings", "address_of", "settings_of"]
+
+TRANSPORTS = ("auto", "fast", "httpx")
+
+
+class HttpSettings(NamedTuple):
+    """The table ``[channels.<name>]`` of an HTTP channel.
+
+    Attributes:
+        max_bytes: Longest body of an answer.
+        connect_timeout: Seconds that making a connection may take; then the next instance is asked.
+        max_connections: Most connections to one address, for threads and for each event loop.
+        transport: ``fast`` (the package pyqwest), ``httpx``, or ``auto``: the fast one if it is there.
+    """
+
+    max_bytes: int = 10 * 1024 * 1024
+    connect_timeout: float = 5.0
+    max_connections: int = 100
+    transport: str = "auto"
+
+
+class Address(NamedTuple):
+    """Where an instance is.
+
+    Attributes:
+        scheme: ``http`` or ``https``.
+        host: ASCII, an IPv6 address without its brackets.
+        port: Of the address, or the scheme's own.
+        authority: As the header ``Host`` has it.
+        path: Before the path of each call; empty or without a slash at its end.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    path: str
+
+    @property
+    def origin(self) -> str:
+        """The address without its path."""
+        return f"{self.scheme}://{self.authority}"
+
+
+def settings_of(channel: str, table: Mapping[str, Any]) -> HttpSettings:
+    """The settings of a channel.
+
+    Raises:
+        ConfigurationError: One is unknown or impossible; the text names it.
+    """
+    where = f"channels.{channel}"
+    for name in table:
+        if name not in HttpSettings._fields:
+            raise ConfigurationError(
+                f"{where}: unknown setting {name!r}{nearest(name, HttpSettings._fields)}"
+            )
+    settings = HttpSettings(**table)
+    for name in ("max_bytes", "max_connections"):
+        value = getattr(settings, name)
+        if type(value) is not int or value < 1:
+            raise ConfigurationError(f"{where}.{name} must be a whole number above 0, got {value!r}")
+    seconds = settings.connect_timeout
+    if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
+        raise ConfigurationError(f"{where}.connect_timeout must be above 0 and finite, got {seconds!r}")
+    if settings.transport not in TRANSPORTS:
+        known = ", ".join(TRANSPORTS)
+        raise ConfigurationError(f"{where}.transport must be one of {known}, got {settings.transport!r}")
+    if settings.transport == "fast" and find_spec("pyqwest") is None:
+        raise MissingExtra("pyqwest", "fast", f"{where}.transport = 'fast'")
+    return settings
+
+
+def address_of(uri: str, channel: str) -> Address:
+    """The parts of a URL of an instance.
+
+    Raises:
+        ConfigurationError: It is none; a user name in it is not shown.
+    """
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+        host = (parts.hostname or "").encode("idna").decode("ascii")
+    except ValueError:
+        raise ConfigurationError(f"channel {channel!r}: {uri!r} is no URL") from None
+    if parts.scheme not in ("http", "https") or not host or any(c.isspace() or ord(c) < 32 for c in uri):
+        raise ConfigurationError(
+            f"channel {channel!r}: an address is http://host:port or https://..., not {uri!r}"
+        )
+    if "@" in parts.netloc:
+        raise ConfigurationError(f"channel {channel!r}: an address holds no user name; give a token instead")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"channel {channel!r}: an address has no query and no fragment: {uri!r}")
+    shown = f"[{host}]" if ":" in host else host
+    authority = shown if port is None else f"{shown}:{port}"
+    path = quote(parts.path.rstrip("/"), safe=PATH_SAFE + "%")
+    return Address(parts.scheme, host, port or {"http": 80, "https": 443}[parts.scheme], authority, path)
