@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from unimicro.assembly import StoreFinder, checked_services, compile_operations, merged_policies
-from unimicro.config import load_settings
-from unimicro.errors import ConfigurationError, nearest
+from unimicro.assembly import (
+    StoreFinder,
+    checked_services,
+    compile_operations,
+    merged_policies,
+    require_service,
+)
+from unimicro.booting import boot
+from unimicro.config import Settings, load_settings
+from unimicro.errors import ConfigurationError, DefinitionError, nearest
 from unimicro.invocation import IN_PROCESS, CallPayload, Invocation, current_invocation, new_id
 from unimicro.lifecycle import Lifecycle
+from unimicro.neighbours import Neighbours
 from unimicro.operation import unexpected_failure
 from unimicro.options import listed, require_policy
 from unimicro.outcome import Failure, Left, Response, Right
@@ -24,24 +33,28 @@ from unimicro.pipeline.compiler import (
 )
 from unimicro.pipeline.listeners import Listeners
 from unimicro.pipeline.policy import Assembly
+from unimicro.pipeline.ports import Clock
 from unimicro.plugins import builtin
+from unimicro.presence import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Executor
 
     from flask import Flask
 
     from unimicro.assembly import Sourced
+    from unimicro.channels.client.manager import ServiceManager
     from unimicro.channels.fastapi_server import FastApiServer, Server
+    from unimicro.component import Component
     from unimicro.config import Config
+    from unimicro.discovery import Registry
     from unimicro.frontend import FrontEnd
     from unimicro.lambda_adapter.door import LambdaDoor
     from unimicro.operation import Operation
     from unimicro.outcome import Outcome
     from unimicro.pipeline.circuit import Circuit
     from unimicro.pipeline.policy import Policy
-    from unimicro.pipeline.ports import Clock
     from unimicro.pipeline.stages import Runner, Stage
     from unimicro.plugins.manager import Plugins
     from unimicro.routes.flask_entry import FlaskEntry
@@ -59,6 +72,11 @@ class App:
 
     Args:
         services: Instances; their names must differ.
+        components: Classes decorated with ``@component``, or objects of them: they bring their services.
+        provide: Type to an object of it, or to what makes one: for the constructors of what components bring.
+        health_checks: Classes decorated with ``@health_checks``, or objects of them.
+        registry: Where other services are found and the components made known once the app is served; by
+            default what ``[registry]`` of the configuration says.
         plugins: Plugin objects, or names of installed plugins.
         policies: For every operation, below the service's and the entry's own.
         stages: Guards and flows run for every operation, before those of its service and entry.
@@ -76,6 +94,10 @@ class App:
     def __init__(
         self,
         *services: Service,
+        components: Sequence[type[Component] | Component] = (),
+        provide: Mapping[Any, Any] | None = None,
+        health_checks: Sequence[object] = (),
+        registry: Registry | None = None,
         plugins: Sequence[object] = (),
         policies: Sequence[Policy] = (),
         stages: Sequence[Any] = (),
@@ -89,18 +111,30 @@ class App:
         self.clock: Clock = clock or SystemClock()
         if not self.settings.waits:
             self.clock = WithoutWaits(self.clock)
-        self.services = checked_services(services)
+        self._plugins = self._load_plugins(listed("plugins", plugins)) if plugins else None
+        self.listeners = Listeners(listed("listeners", listeners))
+        self._neighbours = Neighbours(self, registry)
+        for service in services:
+            require_service(service)
+        self.services: tuple[Service, ...] = ()
+        self.components, booted, self._health_checks = boot(
+            services,
+            listed("components", components),
+            listed("health_checks", health_checks),
+            self._objects(provide),
+            self._neighbours.proxy,
+            self.clock,
+        )
+        self.services = checked_services(booted)
         self._policies = listed("policies", policies)
         for policy in self._policies:
             require_policy(policy)
         self._user_stages = listed("stages", stages)
-        self._plugins = self._load_plugins(listed("plugins", plugins)) if plugins else None
         self.operations: Mapping[str, Operation] = compile_operations(self.services, self.settings)
         self._policies_of = {
             operation.name: merged_policies(operation, self._policies, self.settings, self._plugins)
             for operation in self.operations.values()
         }
-        self.listeners = Listeners(listed("listeners", listeners))
         self._assembly = Assembly(
             self.clock,
             self.listeners,
@@ -113,12 +147,56 @@ class App:
             for name, operation in self.operations.items()
         }
         self._doors: dict[str, FrontEnd[Any, Any]] = {}
-        self._lifecycle = Lifecycle(self.services, self._doors)
+        self._lifecycle = Lifecycle(self.components, self.services, self._doors)
+        self.presence = Presence(self, self._lifecycle)
+        self.pages = self._pages()
         self._making_door = RLock()
         if self._plugins is not None:
             self._plugins.call("unimicro_assembled", app=self)
 
     # -- assembly ------------------------------------------------------------------------------
+
+    def _objects(self, provide: Mapping[Any, Any] | None) -> dict[Any, Any]:
+        """What constructors may have: the app's own, and what was given."""
+        if provide is not None and not isinstance(provide, Mapping):
+            raise DefinitionError(f"App: provide takes a mapping from types, not {provide!r}")
+        own = {App: self, type(self): self, Settings: self.settings, Clock: self.clock}
+        return {**own, **(provide or {})}
+
+    def _pages(self) -> dict[str, Operation]:
+        """Path to operation of what every HTTP door serves beside the entries."""
+        if not self.settings.health:
+            return {}
+        from unimicro.health_pages import pages
+
+        found = pages(
+            self.operations, self.components, self.presence, self._health_checks, self.settings, self.clock
+        )
+        for path, page in found.items():
+            self._stages[path] = ()
+            self._sync_runners[path] = compile_sync(page, (), self.clock)
+        return found
+
+    @property
+    def registry(self) -> Registry | None:
+        """The one that was given, or that the configuration says.
+
+        Raises:
+            ConfigurationError: Its settings are impossible.
+        """
+        return self._neighbours.registry
+
+    @property
+    def manager(self) -> ServiceManager:
+        """Makes proxies of other services, with the app's settings, clock, listeners and registry."""
+        return self._neighbours.manager
+
+    @property
+    def plugins(self) -> Plugins:
+        """Those that were listed, and those that were asked for by name since."""
+        if self._plugins is None:
+            self._plugins = self._load_plugins()
+        return self._plugins
 
     def _load_plugins(self, plugins: Iterable[object] = ()) -> Plugins:
         from unimicro.plugins.manager import Plugins
@@ -175,7 +253,7 @@ class App:
     def _async_runners(self) -> dict[str, Any]:
         return {
             name: compile_async(operation, self._stages[name], self.clock, self._threads)
-            for name, operation in self.operations.items()
+            for name, operation in {**self.operations, **self.pages}.items()
         }
 
     # -- running -------------------------------------------------------------------------------
@@ -265,16 +343,13 @@ class App:
         return self._doors[name]
 
     def _door_factory(self, name: str) -> Any:
-        if self._plugins is not None and name in self._plugins.doors:
-            return self._plugins.doors[name][1]
-        if name in builtin.DOORS:
+        factory = None if self._plugins is None else self._plugins.listed("door", name)
+        if factory is None and name in builtin.DOORS:
             return builtin.load(builtin.DOORS[name])
-        if self._plugins is None:
-            self._plugins = self._load_plugins()
-        factory = self._plugins.find_door(name)
+        factory = factory or self.plugins.find("door", name)
         if factory is None:
             raise ConfigurationError(
-                f"there is no door {name!r}{nearest(name, [*builtin.DOORS, *self._plugins.door_names()])}"
+                f"there is no door {name!r}{nearest(name, [*builtin.DOORS, *self.plugins.names('door')])}"
             )
         return factory
 
@@ -320,12 +395,14 @@ class App:
     # -- lifecycle -----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Set up the services and start the doors made so far. A second call does nothing."""
+        """Start components, services and the doors made so far, in this order. A second call does nothing."""
         self._lifecycle.start()
 
     def stop(self) -> None:
-        """Stop the doors, then the services, in reverse order."""
+        """Take the app out of the registry, then stop doors, services and components, in reverse order."""
+        self.presence.withdraw()
         self._lifecycle.stop()
+        self._neighbours.close()
 
     async def astart(self) -> None:
         """``start`` on the running event loop: an async ``setup`` is awaited on it."""
@@ -333,7 +410,9 @@ class App:
 
     async def astop(self) -> None:
         """``stop`` on the running event loop."""
+        await self.presence.awithdraw()
         await self._lifecycle.astop()
+        await self._neighbours.aclose()
 
     def kill(self) -> None:
         """Stop without waiting for work in flight."""

@@ -33,17 +33,25 @@ def checked_services(services: Sequence[Any]) -> tuple[Service, ...]:
         raise DefinitionError("App needs at least one service: App(First())")
     names: set[str] = set()
     for service in services:
-        if isinstance(service, type):
-            raise DefinitionError(f"App takes instances: write {service.__name__}(), not {service.__name__}")
-        if not isinstance(service, Service):
-            raise DefinitionError(f"App takes services, not {service!r}")
-        if "url_prefix" not in vars(service):
-            kind = type(service).__name__
-            raise DefinitionError(f"{kind}.__init__ must call super().__init__(**kwargs)")
+        require_service(service)
         if service.name in names:
             raise DefinitionError(f"two services are called {service.name!r}: give one another name=")
         names.add(service.name)
     return tuple(services)
+
+
+def require_service(given: Any) -> None:
+    """Check that it is a service.
+
+    Raises:
+        DefinitionError: It is none, or its ``__init__`` has not called that of ``Service``.
+    """
+    if isinstance(given, type):
+        raise DefinitionError(f"App takes instances: write {given.__name__}(), not {given.__name__}")
+    if not isinstance(given, Service):
+        raise DefinitionError(f"App takes services, not {given!r}")
+    if "url_prefix" not in vars(given):
+        raise DefinitionError(f"{type(given).__name__}.__init__ must call super().__init__(**kwargs)")
 
 
 def compile_operations(services: Sequence[Service], settings: Settings) -> dict[str, Operation]:

@@ -1,4 +1,4 @@
-"""What declares an interface: ``@service``, and the decorators of its REST form.
+"""What declares interfaces, their implementations and components, and the decorators of the REST form.
 
 .. code-block:: python
 
@@ -13,116 +13,186 @@
     class GreetingsImpl(Greetings):
         def hello(self, message: str) -> str:
             return f"hello {message}"
+
+    @component(services=[Greetings])
+    class GreetingComponent(Component):
+        def startup(self) -> None: ...
+
+    app = App(components=[GreetingComponent])
 """
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, TypeVar
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from unimicro.errors import DefinitionError
-from unimicro.service import BINDINGS, INTERFACE, Binding, Http, Service, entry, snake_case
-from unimicro.signature import Body, Query
+from unimicro.health import Health
+from unimicro.interface import QueryParam, delete, get, patch, post, put, rest, service
+from unimicro.options import listed
+from unimicro.service import Service, is_name, snake_case
+from unimicro.signature import Body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-__all__ = ["Body", "QueryParam", "delete", "get", "patch", "post", "put", "rest", "service"]
+    from unimicro.discovery import ChannelAddress
+
+__all__ = [
+    "Body",
+    "Component",
+    "ComponentStatus",
+    "QueryParam",
+    "component",
+    "delete",
+    "get",
+    "implementation",
+    "patch",
+    "post",
+    "put",
+    "rest",
+    "service",
+]
+
+COMPONENT = "__unimicro_component__"
+"""On an interface: the name of the component that has it."""
+IMPLEMENTATION = "__unimicro_implementation__"
 
 C = TypeVar("C", bound=type)
-F = TypeVar("F", bound="Callable[..., Any]")
-
-QueryParam = Query
 
 
-def service(name: str = "", description: str = "", *, no_auth: bool = False) -> Callable[[C], C]:
-    """Make a class an interface: each public method is an entry, and an override of one is one too.
+def implementation() -> Callable[[C], C]:
+    """Say that a class is made where one of its bases is wanted: an interface, a component, a port.
+
+    Its constructor gets what its type hints name, see ``App(provide=...)``.
+
+    Raises:
+        DefinitionError: It is no class, or methods of its bases are still abstract.
+    """
+
+    def declare(kind: C) -> C:
+        if not isinstance(kind, type):
+            raise DefinitionError(f"@implementation stands on a class, not on {kind!r}")
+        missing = abstract_methods(kind)
+        if missing:
+            raise DefinitionError(f"@implementation: {kind.__name__} lacks {', '.join(missing)}")
+        setattr(kind, IMPLEMENTATION, True)
+        return kind
+
+    return declare
+
+
+def abstract_methods(kind: type) -> list[str]:
+    """Names of the methods that a class declares without having them, also where it is no ``ABC``."""
+    attributes = {name: inspect.getattr_static(kind, name) for name in dir(kind)}
+    return sorted(name for name, value in attributes.items() if getattr(value, "__isabstractmethod__", False))
+
+
+class ComponentStatus(Enum):
+    """Where a component stands in its life."""
+
+    VIRGIN = "virgin"
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class Component:
+    """Base class of components: services that are deployed, started, found and checked together.
+
+    Attributes:
+        name: Under which registries and the dispatch wire know it; set by ``@component``.
+        services: The interfaces that it bundles.
+    """
+
+    name: ClassVar[str] = ""
+    services: ClassVar[tuple[type[Service], ...]] = ()
+
+    _status = ComponentStatus.VIRGIN
+    _reachable: tuple[ChannelAddress, ...] = ()
+    _ask_health: Callable[[], Awaitable[Health]] | None = None
+
+    def startup(self) -> Awaitable[None] | None:
+        """Called when the app starts, before its services are set up and before any door; may be async."""
+        return None
+
+    def shutdown(self) -> Awaitable[None] | None:
+        """Called when the app stops, after its services are; may be async."""
+        return None
+
+    def get_addresses(self, port: int) -> Sequence[ChannelAddress]:  # noqa: ARG002 - for those who override it
+        """Where the component can be called: what a registry is told.
+
+        Args:
+            port: The one that the server listens on; the addresses of this default have the URL that
+                ``[registry] advertise`` or the server says.
+        """
+        return self._reachable
+
+    def get_status(self) -> ComponentStatus:
+        """``VIRGIN`` until it has started, ``STOPPED`` once it has been shut down."""
+        return self._status
+
+    async def get_health(self) -> Health:
+        """Its health: what the checks of the app find. May be overridden."""
+        return Health() if self._ask_health is None else await self._ask_health()
+
+
+def component(
+    name: str = "", description: str = "", *, services: Sequence[type[Service]] = ()
+) -> Callable[[C], C]:
+    """Make a class derived from ``Component`` a bundle of services; ``App(components=[...])`` boots it.
 
     Args:
-        name: Of the service; the class name in snake case if empty.
-        description: Shown by every door; the docstring if empty.
-        no_auth: The methods that do not say themselves what they are are open to everyone.
+        name: Of the component; the class name in snake case if empty.
+        description: The docstring if empty.
+        services: Their interfaces, or service classes that are their own.
 
     Raises:
-        DefinitionError: The class is no ``Service``.
+        DefinitionError: The class is no ``Component``, the name is none, or an interface is no ``Service``,
+            is named twice, or belongs to another component.
     """
 
-    def declare(interface: C) -> C:
-        if not (isinstance(interface, type) and issubclass(interface, Service)):
-            raise DefinitionError(f"@service stands on a class derived from Service, not on {interface!r}")
-        methods = _public_methods(interface)
-        if not methods:
-            raise DefinitionError(f"@service: {interface.__name__} has no public methods")
-        interface.name = name or vars(interface).get("name") or snake_case(interface.__name__)
+    def declare(kind: C) -> C:
+        if not (isinstance(kind, type) and issubclass(kind, Component)):
+            raise DefinitionError(f"@component stands on a class derived from Component, not on {kind!r}")
+        kind.name = name or snake_case(kind.__name__)
+        if not is_name(kind.name):
+            raise DefinitionError(f"{kind.name!r} is no component name: letters, digits, '_' and '-' only")
         if description:
-            interface.__doc__ = description
-        if not interface.url_prefix and not any(_has_path(method) for method in methods):
-            # So that two interfaces of one app may have methods of the same name.
-            interface.url_prefix = f"/{interface.name}"
-        for method in methods:
-            if BINDINGS not in vars(method):
-                entry(no_auth=no_auth)(method)
-        setattr(interface, INTERFACE, interface)
-        return interface
+            kind.__doc__ = description
+        kind.services = _bundled(kind.__name__, listed("services", services))
+        for interface in kind.services:
+            owner = vars(interface).get(COMPONENT, kind.name)
+            if owner != kind.name:
+                raise DefinitionError(f"{interface.__name__} belongs to the component {owner!r} already")
+            setattr(interface, COMPONENT, kind.name)
+        return kind
 
     return declare
 
 
-def _public_methods(interface: type) -> list[Callable[..., Any]]:
-    """Functions of the class and of its bases that are the user's own."""
-    found: list[Callable[..., Any]] = []
-    for kind in interface.__mro__:
-        if kind is Service:
-            break
-        found += [
-            value
-            for name, value in vars(kind).items()
-            if inspect.isfunction(value) and not name.startswith("_") and not hasattr(Service, name)
-        ]
-    return found
+def _bundled(kind: str, services: tuple[Any, ...]) -> tuple[type[Service], ...]:
+    if not services:
+        raise DefinitionError(f"@component: {kind} bundles nothing; name its interfaces: services=[...]")
+    for interface in services:
+        if not (isinstance(interface, type) and issubclass(interface, Service)):
+            raise DefinitionError(f"@component: {kind}: services takes service classes, not {interface!r}")
+    if len(set(services)) < len(services):
+        raise DefinitionError(f"@component: {kind} names a service twice")
+    return services
 
 
-def _has_path(method: Callable[..., Any]) -> bool:
-    bindings: list[Binding] = vars(method).get(BINDINGS, [])
-    return any(isinstance(b.trigger, Http) and b.trigger.path is not None for b in bindings)
+def set_status(component: Component, status: ComponentStatus) -> None:
+    """Take note of where it stands; for who starts and stops it."""
+    component._status = status  # noqa: SLF001 - its half of the class
 
 
-def rest(prefix: str = "") -> Callable[[C], C]:
-    """Put ``prefix`` before the path of every entry of the class.
-
-    Raises:
-        DefinitionError: It does not begin with ``/``.
-    """
-    if prefix and not prefix.startswith("/"):
-        raise DefinitionError(f"@rest: the prefix {prefix!r} must start with '/'")
-
-    def declare(interface: C) -> C:
-        interface.url_prefix = prefix.rstrip("/")  # type: ignore[attr-defined]
-        return interface
-
-    return declare
+def ask_checks(component: Component, ask: Callable[[], Awaitable[Health]]) -> None:
+    """Tell it how the app's checks are asked."""
+    component._ask_health = ask  # noqa: SLF001 - as above
 
 
-def get(path: str, /, **options: Any) -> Callable[[F], F]:
-    """``@entry("GET", path)``; takes its options."""
-    return entry("GET", path, **options)
-
-
-def post(path: str, /, **options: Any) -> Callable[[F], F]:
-    """``@entry("POST", path)``."""
-    return entry("POST", path, **options)
-
-
-def put(path: str, /, **options: Any) -> Callable[[F], F]:
-    """``@entry("PUT", path)``."""
-    return entry("PUT", path, **options)
-
-
-def patch(path: str, /, **options: Any) -> Callable[[F], F]:
-    """``@entry("PATCH", path)``."""
-    return entry("PATCH", path, **options)
-
-
-def delete(path: str, /, **options: Any) -> Callable[[F], F]:
-    """``@entry("DELETE", path)``."""
-    return entry("DELETE", path, **options)
+def connect_component(component: Component, reachable: tuple[ChannelAddress, ...]) -> None:
+    """Tell it under which addresses it is served."""
+    component._reachable = reachable  # noqa: SLF001 - as above

@@ -18,8 +18,8 @@
     [plugins]
     disabled = ["admin"]
 
-The environment overrides a setting with ``UNIMICRO_<NAME>`` (``UNIMICRO_STAGE=prod``), and the policies of
-entries with JSON in ``UNIMICRO_ENTRIES``.
+The environment overrides a setting with ``UNIMICRO_<NAME>`` (``UNIMICRO_STAGE=prod``), the policies of
+entries with JSON in ``UNIMICRO_ENTRIES``, and the URL that a registry is told with ``UNIMICRO_ADVERTISE``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,13 @@ class Settings:
         clients: How other services are called: policies, ``channel``, ``address`` and ``selector`` for all of
             them, or in a table by the name of one.
         channels: Channel name to its settings.
-        registry: Where instances are found and made known: its ``kind``, and what that kind takes.
+        registry: Where instances are found and made known: its ``kind``, what that kind takes, and what
+            ``RegistrationSettings`` has.
+        health: Serve ``/livez``, ``/readyz``, ``/startupz`` and the health of components.
+        health_details: Say there also what the checks said, to everyone who can reach the server.
+        drain_wait: Seconds to go on serving after SIGTERM, until callers know; by default 3 where the app is
+            registered, else 0.
+        drain_timeout: Seconds that requests in flight have after that.
         disabled_plugins: Plugins left out although asked for.
     """
 
@@ -81,6 +87,10 @@ class Settings:
     clients: Mapping[str, Any] = field(default_factory=dict)
     channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     registry: Mapping[str, Any] = field(default_factory=dict)
+    health: bool = True
+    health_details: bool = False
+    drain_wait: float | None = None
+    drain_timeout: float = 20.0
     disabled_plugins: tuple[str, ...] = ()
 
     @property
@@ -99,6 +109,10 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "authorizer_response": (str,),
     "openapi": (bool,),
     "waits": (bool,),
+    "health": (bool,),
+    "health_details": (bool,),
+    "drain_wait": (int, float),
+    "drain_timeout": (int, float),
 }
 _ALLOWED = {"authorizer_response": ("simple", "iam")}
 _LOWEST: dict[str, float] = {
@@ -107,6 +121,8 @@ _LOWEST: dict[str, float] = {
     "gzip_min_bytes": 0,
     "threads": 1,
     "deadline_reserve": 0,
+    "drain_wait": 0,
+    "drain_timeout": 0,
 }
 
 
@@ -158,6 +174,9 @@ def _environment(environ: Mapping[str, str]) -> dict[str, Any]:
         text = environ.get(PREFIX + name.upper())
         if text is not None:
             table[name] = _from_text(text, kinds, PREFIX + name.upper())
+    advertise = environ.get(PREFIX + "ADVERTISE")
+    if advertise:
+        table["registry"] = {"advertise": advertise}
     entries = environ.get(PREFIX + "ENTRIES")
     if entries is not None:
         from unimicro.wire import from_json

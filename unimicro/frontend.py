@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from unimicro.invocation import NO_ARGUMENTS, CallPayload, HttpPayload, Invocation, new_id
+from unimicro.invocation import NO_ARGUMENTS, Invocation, new_id
 from unimicro.metadata import Metadata, parse_idempotency_key, parse_traceparent
 from unimicro.operation import unexpected_failure
 from unimicro.outcome import SUCCESS, Either, Failure, Left, Outcome, Response, failure_of
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from unimicro.app import App
+    from unimicro.invocation import CallPayload, EncodedCall, HttpPayload
     from unimicro.operation import Operation
 
 log = logging.getLogger("unimicro")
@@ -34,6 +35,8 @@ class FrontEnd(ABC, Generic[Native, Answer]):
     """
 
     name: ClassVar[str]
+    channels: ClassVar[tuple[str, ...]] = ()
+    """By which clients can call through it, where a server stands behind it."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -86,7 +89,7 @@ class FrontEnd(ABC, Generic[Native, Answer]):
     def invocation(
         self,
         operation: str,
-        payload: HttpPayload | CallPayload,
+        payload: HttpPayload | CallPayload | EncodedCall,
         metadata: Metadata,
         native: Any = None,
         stage: str = "",
@@ -143,7 +146,7 @@ class FrontEnd(ABC, Generic[Native, Answer]):
         )
 
     def call_invocation(
-        self, operation: object, payload: CallPayload, metadata: Metadata, **context: Any
+        self, operation: object, payload: CallPayload | EncodedCall, metadata: Metadata, **context: Any
     ) -> Outcome[Invocation]:
         """``invocation`` for doors that address an operation by name.
 
@@ -184,25 +187,6 @@ class FrontEnd(ABC, Generic[Native, Answer]):
 
     def kill(self) -> None:
         """Stop at once."""
-
-
-def read_call(body: object) -> CallPayload | Failure:
-    """The arguments of a decoded call envelope: an object with ``args``, ``kwargs``, both or neither."""
-    if not isinstance(body, dict):
-        return Failure(
-            "invalid_argument", "the body must be an object with args and kwargs", layer="arguments"
-        )
-    args, kwargs = body.get("args", ()), body.get("kwargs", NO_ARGUMENTS)
-    if type(args) is list and type(kwargs) is dict and not kwargs:
-        return _new(CallPayload, (tuple(args), kwargs))
-    problems = []
-    if not isinstance(args, list | tuple):
-        problems.append({"name": "args", "message": "expected an array"})
-    if not (isinstance(kwargs, dict) and all(isinstance(name, str) for name in kwargs)):
-        problems.append({"name": "kwargs", "message": "expected an object"})
-    if problems:
-        return Failure("invalid_argument", "malformed call", errors=problems, layer="arguments")
-    return CallPayload(tuple(args), kwargs)
 
 
 def operation_name(method: object) -> str | None:

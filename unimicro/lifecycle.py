@@ -1,10 +1,12 @@
-"""Setting up services, starting doors, and the same backwards."""
+"""Starting components, setting up services, starting doors, and the same backwards."""
 
 from __future__ import annotations
 
 import inspect
 import logging
 from typing import TYPE_CHECKING, Any
+
+from unimicro.component import Component, ComponentStatus, set_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,35 +20,56 @@ log = logging.getLogger("unimicro")
 
 
 class Lifecycle:
-    """Services as given, then doors; at the end doors, then services, both backwards.
+    """Components, then services as given, then doors; at the end doors, services, components, all backwards.
 
-    A service that cannot be set up takes those before it down again and the error goes on to the
-    caller; one that cannot be stopped is logged and does not keep the others from being stopped.
+    One that cannot be started takes those before it down again and the error goes on to the caller; one that
+    cannot be stopped is logged and does not keep the others from being stopped.
 
     Args:
+        components: In the order given to the app.
         services: In the order given to the app.
         doors: Made so far; the mapping may grow while the app runs.
+
+    Attributes:
+        started: ``start`` was called, and ``stop`` not yet.
+        ready: Everything has been started.
     """
 
-    def __init__(self, services: Sequence[Service], doors: Mapping[str, FrontEnd[Any, Any]]) -> None:
+    def __init__(
+        self,
+        components: Sequence[Component],
+        services: Sequence[Service],
+        doors: Mapping[str, FrontEnd[Any, Any]],
+    ) -> None:
+        self._components = components
         self._services = services
         self._doors = doors
-        self._ready: list[Service] = []
+        self._running: list[Component | Service] = []
         self.started = False
+        self.ready = False
 
     def _starting(self) -> Iterator[Step]:
+        for component in self._components:
+            yield component.name, component.startup
+            set_status(component, ComponentStatus.RUNNING)
+            self._running.append(component)
         for service in self._services:
             yield service.name, service.setup
-            self._ready.append(service)
+            self._running.append(service)
         for door in tuple(self._doors.values()):
             yield door.name, door.start
+        self.ready = True
 
     def _stopping(self) -> Iterator[Step]:
         for door in reversed(tuple(self._doors.values())):
             yield door.name, door.stop
-        while self._ready:
-            service = self._ready.pop()
-            yield service.name, service.stop
+        while self._running:
+            one = self._running.pop()
+            if isinstance(one, Component):
+                yield one.name, one.shutdown
+                set_status(one, ComponentStatus.STOPPED)
+            else:
+                yield one.name, one.stop
 
     def start(self) -> None:
         """Set up and start, in this thread. A second call does nothing."""
@@ -64,7 +87,7 @@ class Lifecycle:
         """Stop what was started, in this thread."""
         if not self.started:
             return
-        self.started = False
+        self.started = self.ready = False
         for name, action in self._stopping():
             try:
                 _finish(action())
@@ -87,7 +110,7 @@ class Lifecycle:
         """``stop`` on the running event loop."""
         if not self.started:
             return
-        self.started = False
+        self.started = self.ready = False
         for name, action in self._stopping():
             try:
                 await _afinish(action())

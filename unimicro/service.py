@@ -22,6 +22,9 @@ BINDINGS = "__unimicro_bindings__"
 INTERFACE = "__unimicro_interface__"
 """On a class that ``@service`` made an interface: the class itself."""
 
+_WHO_MAY = ("auth", "activities")
+"""Policies that say who may call."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -54,12 +57,14 @@ class Binding:
 
     trigger: Http | Event | Every
     options: EntryOptions = field(default_factory=EntryOptions)
+    says_auth: bool = False
+    """It was said who may call; else ``@service(no_auth=True)`` may open it."""
 
 
-def _bind(method: F, trigger: Http | Event | Every, options: EntryOptions) -> F:
+def _bind(method: F, trigger: Http | Event | Every, options: EntryOptions, *, says_auth: bool = False) -> F:
     if not callable(method) or isinstance(method, staticmethod):
         raise DefinitionError(f"decorate a method, not {method!r}")
-    method.__dict__.setdefault(BINDINGS, []).append(Binding(trigger, options))
+    method.__dict__.setdefault(BINDINGS, []).append(Binding(trigger, options, says_auth))
     return method
 
 
@@ -121,7 +126,9 @@ def entry(verb: Any = None, path: str | None = None, /, **options: Any) -> Any:
     if verb is not None and (not isinstance(verb, str) or verb.upper() not in VERBS):
         raise DefinitionError(f"entry: the verb is {verb!r}; it must be one of {', '.join(VERBS)}")
     collected = collect_options("entry", **options)
-    return lambda method: _bind(method, Http(verb and verb.upper(), path), collected)
+    says_auth = "no_auth" in options or any(policy.name in _WHO_MAY for policy in collected.policies)
+    trigger = Http(verb and verb.upper(), path)
+    return lambda method: _bind(method, trigger, collected, says_auth=says_auth)
 
 
 def event(
@@ -197,7 +204,7 @@ class Service:
     def __init__(self, *, name: str | None = None, url_prefix: str = "") -> None:
         self.name = name or type(self).name or snake_case(type(self).__name__)
         self.url_prefix = (url_prefix or type(self).url_prefix).rstrip("/")
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", self.name):
+        if not is_name(self.name):
             raise DefinitionError(f"{self.name!r} is no service name: letters, digits, '_' and '-' only")
         if self.url_prefix and not self.url_prefix.startswith("/"):
             raise DefinitionError(f"service {self.name}: url_prefix {url_prefix!r} must start with '/'")
@@ -221,6 +228,11 @@ class Service:
     def stop(self) -> Awaitable[None] | None:
         """Called when the app stops, in reverse order; may be async."""
         return None
+
+
+def is_name(name: object) -> bool:
+    """Whether services and components may be called so."""
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) is not None
 
 
 def snake_case(name: str) -> str:

@@ -8,7 +8,7 @@ import click
 
 import unimicro
 from unimicro_cli.describe import http_routes, table
-from unimicro_cli.serving import is_loopback
+from unimicro_cli.serving import is_loopback, url_of
 
 if TYPE_CHECKING:
     from unimicro.app import App
@@ -23,7 +23,6 @@ def show_banner(app: App, serving: Serving, port: int) -> None:
         serving: How.
         port: The one that was bound.
     """
-    name = f"[{serving.host}]" if ":" in serving.host else serving.host
     server = "werkzeug, threads" if serving.door == "flask" else "uvicorn"
     lines = [
         f"unimicro {unimicro.__version__} serves {serving.target}",
@@ -31,7 +30,8 @@ def show_banner(app: App, serving: Serving, port: int) -> None:
             [
                 ("  stage", app.settings.stage),
                 ("  door", f"{serving.door} ({server})"),
-                ("  URL", f"http://{name}:{port}{app.settings.base_path}"),
+                ("  URL", f"{url_of(serving.host, port)}{app.settings.base_path}"),
+                *_presence(app),
             ]
         ),
         "",
@@ -49,12 +49,24 @@ def show_banner(app: App, serving: Serving, port: int) -> None:
         )
 
 
+def _presence(app: App) -> list[tuple[str, str]]:
+    """Components and registry, where there are some."""
+    rows = []
+    if app.components:
+        rows.append(("  components", ", ".join(component.name for component in app.components)))
+    registered = app.presence.registered
+    if registered:
+        rows.append(("  registry", f"{type(app.registry).__name__}: {', '.join(registered)}"))
+    return rows
+
+
 def _routes(app: App, door: str) -> list[str]:
     rows = [(f"  {route.verb}", route.path, route.operation.name, route.access) for route in http_routes(app)]
     if door == "fastapi":
         rows.append(("  POST", "/invoke", "any of them by name, JSON or msgpack", ""))
         if app.settings.serves_openapi:
             rows.append(("  GET", "/docs", "OpenAPI", "open"))
+    rows += [("  GET", path, "health", "open") for path in app.pages]
     timers = [operation for operation in app.operations.values() if operation.interval is not None]
     rows += [("  every", f"{operation.interval:g} s", operation.name, "") for operation in timers]
     return table(rows) if rows else ["  no HTTP entries"]

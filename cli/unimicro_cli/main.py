@@ -6,6 +6,7 @@ import click
 
 import unimicro
 from unimicro_cli.call import call
+from unimicro_cli.client import client
 from unimicro_cli.explain import explain
 from unimicro_cli.group import CommandGroup
 from unimicro_cli.routes import routes
@@ -38,6 +39,7 @@ def main() -> None:
       unimicro routes examples/first.py
       unimicro call first.post value=20 --app examples.first
       unimicro explain first.post --app examples.first
+      unimicro client pull http://127.0.0.1:5000
     """  # noqa: D301 - \b is a character that click reads
 
 
@@ -45,3 +47,4 @@ main.add_command(serve)
 main.add_command(routes)
 main.add_command(call)
 main.add_command(explain)
+main.add_command(client)

@@ -45,8 +45,9 @@ def call_remote(
         raise click.UsageError(f"{operation!r} is no operation; write service.method.")
     body = _body({"method": f"app:{service}:{method}", "args": [], "kwargs": dict(arguments)})
     address = f"{url.rstrip('/')}/invoke"
+    headers = {"Content-Type": "application/json", **authorization(token)}
     try:
-        reply = httpx.post(address, content=body, headers=_headers(token), timeout=timeout)
+        reply = httpx.post(address, content=body, headers=headers, timeout=timeout)
     except httpx.TimeoutException as error:
         raise Unreachable(f"{url} did not answer within {timeout:g} s") from error
     except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
@@ -63,14 +64,18 @@ def _body(request: Mapping[str, Any]) -> bytes:
         raise click.UsageError(f"an argument is no Unicode text: {error}") from error
 
 
-def _headers(token: str | None) -> dict[str, str]:
-    headers = {"Content-Type": "application/json"}
-    if token is not None:
-        # Refused here because httpx would quote the token in its error.
-        if not (token.isascii() and token.isprintable()):
-            raise click.UsageError("the token has characters that a header cannot carry.")
-        headers["Authorization"] = token
-    return headers
+def authorization(token: str | None) -> dict[str, str]:
+    """The header field that carries the token, if there is one.
+
+    Raises:
+        click.UsageError: A header cannot carry it.
+    """
+    if token is None:
+        return {}
+    # Refused here because httpx would quote the token in its error.
+    if not (token.isascii() and token.isprintable()):
+        raise click.UsageError("the token has characters that a header cannot carry.")
+    return {"Authorization": token}
 
 
 def _outcome(reply: httpx.Response, address: str) -> Outcome[Any]:

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from unimicro.errors import require
 from unimicro_cli.banner import show_banner
 from unimicro_cli.faults import user_code
-from unimicro_cli.served import TARGET_VARIABLE
-from unimicro_cli.serving import Serving, add_timers, listen, show_logs
+from unimicro_cli.served import TARGET_VARIABLE, URL_VARIABLE
+from unimicro_cli.serving import Serving, add_timers, listen, plan_presence, show_logs, url_of
 from unimicro_cli.target import find_app
 
 if TYPE_CHECKING:
     from socket import socket
+
+    from unimicro.app import App
+
+
+LARGEST_HEADERS = 64 * 1024
+"""Octets, as for HTTP."""
+
+MOMENT = 0.2
+"""Seconds that an idle thread may take to end."""
 
 
 def run(serving: Serving) -> None:
@@ -32,36 +44,65 @@ def run(serving: Serving) -> None:
         add_timers(app)
         native = app.asgi
     listener = listen(serving.host, serving.port)
-    port = listener.getsockname()[1]
+    port = plan_presence(app, serving, listener)
     show_banner(app, serving, port)
     show_logs()
     if serving.reload or serving.workers > 1:
         listener.close()
-        _run_processes(uvicorn, serving, port)
+        _run_processes(uvicorn, app, serving, port)
     else:
-        _run_here(uvicorn, native, listener)
+        _run_here(uvicorn, app, native, listener)
 
 
-def _run_here(uvicorn: Any, native: Any, listener: socket) -> None:
+def _run_here(uvicorn: Any, app: App, native: Any, listener: socket) -> None:
     # uvicorn raises the signal again once it has shut down: it came as asked, so the exit code is 0.
     signal.signal(signal.SIGTERM, _exit)
-    server = uvicorn.Server(uvicorn.Config(native, log_config=None, log_level=None))
+    server = uvicorn.Server(uvicorn.Config(native, **_options(app)))
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
-        return
+        pass
     except SystemExit as end:
-        raise SystemExit(end.code if server.started else 1) from None
+        if not server.started:
+            raise SystemExit(1) from None
+        if end.code:
+            raise
+    _leave(app)
+
+
+def _leave(app: App) -> None:
+    """Methods that still run in threads were cut off: the interpreter would wait for them all the same."""
+    app.kill()
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("unimicro_")]
+    for worker in workers:
+        worker.join(MOMENT)
+    if any(worker.is_alive() for worker in workers):
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _exit(*_: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def _run_processes(uvicorn: Any, serving: Serving, port: int) -> None:
+def _options(app: App) -> dict[str, Any]:
+    """Of uvicorn, whatever it starts."""
+    # A message on a stream may be as large as a body, with header fields beside. Twice as large, so that one
+    # that is somewhat too large is refused by itself, and not with its connection.
+    largest = 2 * app.settings.max_body_bytes + LARGEST_HEADERS
+    return {"log_config": None, "log_level": None, "ws_max_size": largest}
+
+
+def _run_processes(uvicorn: Any, app: App, serving: Serving, port: int) -> None:
     """Processes are started afresh: each imports the app itself, by way of ``served``."""
     target = serving.target
     os.environ[TARGET_VARIABLE] = f"{target.file or target.module}:{target.attribute}"
+    os.environ[URL_VARIABLE] = url_of(serving.host, port)
+    if serving.reload:
+        # Who changes a file wants to see it, and nobody else calls this server.
+        os.environ.setdefault("UNIMICRO_DRAIN_WAIT", "0")
     folders = [str(folder) for folder in (Path.cwd(), target.folder) if folder is not None]
     uvicorn.run(
         "unimicro_cli.served:application",
@@ -71,6 +112,5 @@ def _run_processes(uvicorn: Any, serving: Serving, port: int) -> None:
         reload=serving.reload,
         reload_dirs=folders if serving.reload else None,
         workers=serving.workers,
-        log_config=None,
-        log_level=None,
+        **_options(app),
     )

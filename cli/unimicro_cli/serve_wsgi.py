@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import signal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from unimicro.errors import require
 from unimicro_cli.banner import show_banner
 from unimicro_cli.faults import user_code
-from unimicro_cli.serving import add_timers, listen, show_logs
+from unimicro_cli.serving import add_timers, listen, plan_presence, show_logs
 from unimicro_cli.target import find_app
+from unimicro_cli.wsgi_drain import Drain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from socket import socket
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from unimicro.app import App
@@ -38,7 +40,7 @@ def run(serving: Serving) -> None:
         return
     app, native = _load(serving)
     listener = listen(serving.host, serving.port)
-    port = listener.getsockname()[1]
+    port = plan_presence(app, serving, listener)
     show_banner(app, serving, port)
     show_logs()
     if serving.reload:
@@ -46,7 +48,7 @@ def run(serving: Serving) -> None:
         listener.close()
         _watch(serving._replace(port=port), native)
     else:
-        _serve(app, native, serving, listener.fileno())
+        _serve(app, native, serving, listener)
 
 
 def _load(serving: Serving) -> tuple[App, Any]:
@@ -56,22 +58,20 @@ def _load(serving: Serving) -> tuple[App, Any]:
         return app, app.wsgi
 
 
-def _serve(app: App, native: Any, serving: Serving, descriptor: int) -> None:
+def _serve(app: App, native: Any, serving: Serving, listener: socket) -> None:
     from werkzeug.serving import make_server
 
+    drain = Drain(app, native)
     # Both, also where a shell started this in the background, with SIGINT ignored.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
+        signal.signal(number, drain.signalled)
     # The descriptor is bound already: werkzeug reads the port off it.
-    server = make_server(serving.host, serving.port, native, threaded=True, fd=descriptor)
+    server = make_server(serving.host, serving.port, drain, threaded=True, fd=listener.fileno())
     try:
-        server.serve_forever()
+        app.presence.announce()
+        drain.serve(server, listener)
     finally:
         app.stop()
-
-
-def _exit(*_: object) -> NoReturn:
-    raise SystemExit(0)
 
 
 def _watch(serving: Serving, native: Any) -> None:

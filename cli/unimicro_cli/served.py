@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 TARGET_VARIABLE = "UNIMICRO_SERVED"
+URL_VARIABLE = "UNIMICRO_SERVED_AT"
 
 
 def application() -> Any:
@@ -25,6 +26,7 @@ def application() -> Any:
         with user_code("starting the app"):
             add_timers(app)
             native = app.asgi
+            app.presence.plan(app.door("fastapi").channels, os.environ[URL_VARIABLE])
     except click.ClickException as error:
         error.show()
         raise SystemExit(1) from None

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from unimicro_cli.faults import user_code
+
 if TYPE_CHECKING:
     from unimicro.app import App
     from unimicro_cli.target import Target
@@ -35,6 +37,11 @@ class Serving(NamedTuple):
     workers: int
 
 
+def url_of(host: str, port: int) -> str:
+    """Of a server that listens there."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A TCP socket bound to ``host`` and ``port``.
 
@@ -50,6 +57,22 @@ def listen(host: str, port: int) -> socket.socket:
                 f"port {port} on {host} is in use: choose another with --port, or end the other program"
             ) from error
         raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
+
+
+def plan_presence(app: App, serving: Serving, listener: socket.socket) -> int:
+    """Find out what to register of an app that is served on ``listener``; the port of that.
+
+    Raises:
+        click.ClickException: The registry cannot be as configured. The socket is closed.
+    """
+    port: int = listener.getsockname()[1]
+    try:
+        with user_code("finding out what to register"):
+            app.presence.plan(app.door(serving.door).channels, url_of(serving.host, port))
+    except BaseException:
+        listener.close()
+        raise
+    return port
 
 
 def add_timers(app: App) -> None:

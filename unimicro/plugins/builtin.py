@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from unimicro.errors import ConfigurationError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from unimicro.plugins.manager import Plugins
 
 DOORS = {
     "http": "unimicro.routes.http:HttpDoor",
@@ -71,7 +73,7 @@ SELECTORS = {
 }
 
 REGISTRIES = {
-    "memory": "unimicro.channels.registries.memory:MemoryRegistry",
+    "memory": "unimicro.channels.registries.memory:memory_registry",
     "file": "unimicro.channels.registries.file:FileRegistry",
     "consul": "unimicro.channels.registries.consul:ConsulRegistry",
 }
@@ -88,21 +90,34 @@ def fetch() -> Any:
     return load("unimicro.stores.http_fetch:HttpFetch")()
 
 
-def registry(settings: Mapping[str, Any]) -> Any:
+OF_THE_APP = frozenset(("advertise", "register", "check_interval", "check_timeout", "deregister_after"))
+"""Settings in ``[registry]`` that say what the app registers; see ``unimicro.registration``."""
+
+
+def registry(settings: Mapping[str, Any], plugins: Callable[[], Plugins] | None = None) -> Any:
     """The registry that a table of the configuration describes: its ``kind``, and what that takes.
+
+    Args:
+        settings: The table.
+        plugins: Where to look for a kind that is not built in.
 
     Raises:
         ConfigurationError: There is no such kind, or its settings are impossible.
     """
-    given = dict(settings)
+    given = {name: value for name, value in settings.items() if name not in OF_THE_APP}
     kind = given.pop("kind", None)
-    if not isinstance(kind, str) or kind not in REGISTRIES:
+    if not isinstance(kind, str):
         raise ConfigurationError(f"registry.kind must be one of {', '.join(REGISTRIES)}, got {kind!r}")
-    made = load(REGISTRIES[kind])
+    made = load(REGISTRIES[kind]) if kind in REGISTRIES else plugins and plugins().find("registry", kind)
+    if made is None:
+        kinds = [*REGISTRIES, *(plugins().names("registry") if plugins else ())]
+        raise ConfigurationError(f"registry: there is no kind {kind!r}{nearest(kind, kinds)}")
     for setting in given:
         known = signature(made).parameters
         if setting not in known:
-            raise ConfigurationError(f"registry: unknown setting {setting!r}{nearest(setting, known)}")
+            raise ConfigurationError(
+                f"registry: unknown setting {setting!r}{nearest(setting, {*known, *OF_THE_APP})}"
+            )
     try:
         return made(**given)
     except (TypeError, ConfigurationError) as error:

@@ -1,4 +1,4 @@
-"""All hooks of unimicro. They run while an app is assembled or a door is made, never per request.
+"""All hooks of unimicro. They run while an app is assembled or a door or proxy is made, never per request.
 
 A plugin is any object (a module, usually) whose functions carry ``@hookimpl`` and the names below.
 Parameters that an implementation does not need may be left out of its signature.
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from unimicro.app import App
+    from unimicro.channels.client.channel import Channel
+    from unimicro.discovery import Registry
     from unimicro.frontend import FrontEnd
     from unimicro.operation import Operation
     from unimicro.pipeline.policy import Policy
@@ -28,6 +30,18 @@ class RegisterDoor(Protocol):
     """Make a door available under ``name``; ``factory`` gets the app when the door is first asked for."""
 
     def __call__(self, name: str, factory: Callable[[App], FrontEnd[Any, Any]]) -> None: ...
+
+
+class RegisterChannel(Protocol):
+    """Make a channel available under ``name``; ``factory`` is its class, which has the name too."""
+
+    def __call__(self, name: str, factory: type[Channel[Any]]) -> None: ...
+
+
+class RegisterRegistry(Protocol):
+    """Let ``[registry] kind`` be ``name``; ``factory`` gets the other settings of the table as keywords."""
+
+    def __call__(self, name: str, factory: Callable[..., Registry]) -> None: ...
 
 
 class RegisterStage(Protocol):
@@ -68,6 +82,14 @@ class UnimicroSpec:
     @hookspec
     def unimicro_register_doors(self, register: RegisterDoor) -> None:
         """Register doors."""
+
+    @hookspec
+    def unimicro_register_channels(self, register: RegisterChannel) -> None:
+        """Register channels over which other services can be called."""
+
+    @hookspec
+    def unimicro_register_registries(self, register: RegisterRegistry) -> None:
+        """Register kinds of registries."""
 
     @hookspec
     def unimicro_register_policy_kinds(self, register: RegisterPolicyKind) -> None:

@@ -20,29 +20,35 @@ if TYPE_CHECKING:
     from unimicro.pipeline.policy import Policy
 
 GROUP = "unimicro"
+PARTS = {"door": "doors", "channel": "channels", "registry": "registries"}
+"""What a plugin can be asked for by its name alone; ``unimicro_register_<doors>`` makes it known."""
 
 
 class Plugins:
-    """The plugins of one app. There is no manager global to the process.
+    """The plugins of one app or service manager. There is no manager global to the process.
 
     Args:
         plugins: Plugin objects, and names of entry points in the group ``unimicro``.
         disabled: Names left out.
+        of_app: An app calls the hooks of its assembly; a service manager without one calls none of them.
 
     Raises:
         PluginError: A plugin is not installed, breaks when imported, or misspells a hook.
     """
 
-    def __init__(self, plugins: Iterable[object], disabled: Iterable[str] = ()) -> None:
+    def __init__(
+        self, plugins: Iterable[object], disabled: Iterable[str] = (), *, of_app: bool = True
+    ) -> None:
         self._manager = pluggy.PluginManager(PROJECT)
         self._manager.add_hookspecs(UnimicroSpec)
         self._disabled = frozenset(disabled)
-        self.doors: dict[str, tuple[str, Callable[..., Any]]] = {}
+        self._of_app = of_app
+        self._parts: dict[str, dict[str, tuple[str, Any]]] = {part: {} for part in PARTS}
         for plugin in plugins:
             self.add(plugin)
 
     def add(self, plugin: object) -> None:
-        """Register one plugin and let it register its doors."""
+        """Register one plugin and let it register its doors, channels and registries."""
         name = plugin if isinstance(plugin, str) else _name_of(plugin)
         if name in self._disabled:
             return
@@ -64,14 +70,16 @@ class Plugins:
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginError(f"plugin {name!r}: {error}") from error
         self._check(name)
-        for implementation in self._manager.hook.unimicro_register_doors.get_hookimpls():
-            if implementation.plugin_name == name:
-                self._call(implementation, register=self._door_registrar(name))
+        for part, several in PARTS.items():
+            for implementation in getattr(self._manager.hook, f"unimicro_register_{several}").get_hookimpls():
+                if implementation.plugin_name == name:
+                    self._call(implementation, register=self._registrar(part, name))
 
     def _forget(self, name: str) -> None:
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
-        self.doors = {door: entry for door, entry in self.doors.items() if entry[0] != name}
+        for part, known in self._parts.items():
+            self._parts[part] = {found: entry for found, entry in known.items() if entry[0] != name}
 
     def _check(self, name: str) -> None:
         """A misspelt hook is an error, not a plugin that does nothing."""
@@ -89,11 +97,13 @@ class Plugins:
         except pluggy.PluginValidationError as error:
             raise PluginError(f"plugin {name!r}: {error}") from error
 
-    def _door_registrar(self, plugin: str) -> Callable[..., None]:
-        def register(name: str, factory: Callable[..., Any]) -> None:
-            if name in self.doors:
-                raise PluginError(f"plugin {plugin!r}: plugin {self.doors[name][0]!r} has the door {name!r}")
-            self.doors[name] = (plugin, factory)
+    def _registrar(self, part: str, plugin: str) -> Callable[..., None]:
+        known = self._parts[part]
+
+        def register(name: str, factory: Any) -> None:
+            if name in known:
+                raise PluginError(f"plugin {plugin!r}: plugin {known[name][0]!r} has the {part} {name!r}")
+            known[name] = (plugin, factory)
 
         return register
 
@@ -161,33 +171,39 @@ class Plugins:
         self.call("unimicro_register_lambda_events", app=app, register=register)
         return registered
 
-    def find_door(self, name: str) -> Callable[..., Any] | None:
-        """The factory of a door, from the plugin of that name if it is not loaded yet.
+    def listed(self, part: str, name: str) -> Any:
+        """The door, channel or registry of that name of the plugins loaded so far; else ``None``."""
+        return self._parts[part].get(name, (None, None))[1]
+
+    def find(self, part: str, name: str) -> Any:
+        """``listed``, or that of the installed plugin of the name, which is loaded for it.
 
         Raises:
-            PluginError: The plugin is disabled, breaks, registers no such door, or has hooks that came
+            PluginError: The plugin is disabled, breaks, registers no such thing, or has hooks that came
                 too late.
         """
-        if name not in self.doors and _entry_point(name) is not None:
+        known = self._parts[part]
+        if name not in known and _entry_point(name) is not None:
             if name in self._disabled:
                 raise PluginError(f"plugin {name!r} is disabled in the configuration")
             self.add(name)
             self._refuse_late_hooks(name)
-            if name not in self.doors:
-                raise PluginError(f"plugin {name!r} registers no door {name!r}")
-        return self.doors[name][1] if name in self.doors else None
+            if name not in known:
+                raise PluginError(f"plugin {name!r} registers no {part} {name!r}")
+        return self.listed(part, name)
 
-    def door_names(self) -> list[str]:
-        """Doors of the plugins loaded so far, and installed plugins that may have one."""
-        return [*self.doors, *(name for name in _installed() if name not in self._disabled)]
+    def names(self, part: str) -> list[str]:
+        """Those of the plugins loaded so far, and installed plugins that may have one."""
+        return [*self._parts[part], *(name for name in _installed() if name not in self._disabled)]
 
     def _refuse_late_hooks(self, name: str) -> None:
+        registering = [f"unimicro_register_{several}" for several in PARTS.values()]
         late = [
             caller.name
             for caller in self._manager.get_hookcallers(self._manager.get_plugin(name)) or ()
-            if caller.name != "unimicro_register_doors"
+            if caller.name not in registering
         ]
-        if late:
+        if late and self._of_app:
             raise PluginError(
                 f"plugin {name!r} implements {', '.join(late)}, which run when the app is assembled: list it"
                 f" in App(plugins=[{name!r}])"

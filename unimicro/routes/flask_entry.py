@@ -35,6 +35,7 @@ class FlaskEntry(HttpDoor):
     """The app behind WSGI (PEP 3333)."""
 
     name = "flask"
+    channels = ("rest",)
 
     def __init__(self, app: App) -> None:
         super().__init__(app)

@@ -23,7 +23,8 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
 
     def __init__(self, app: App, door: str = "") -> None:
         super().__init__(app)
-        self.table = RouteTable(app.operations.values())
+        self._operations = {**app.operations, **app.pages}
+        self.table = RouteTable(self._operations.values())
         self._door = door or self.name
         self._gzip_min_bytes = app.settings.gzip_min_bytes
 
@@ -68,7 +69,7 @@ class HttpDoor(FrontEnd[HttpRequest, HttpAnswer]):
         )
 
     def encode(self, native: HttpRequest, invocation: Invocation | None, outcome: Outcome[Any]) -> HttpAnswer:
-        operation = None if invocation is None else self.app.operations.get(invocation.operation)
+        operation = None if invocation is None else self._operations.get(invocation.operation)
         return answer_of(native, operation, invocation, outcome, self._gzip_min_bytes)
 
     def handle(self, native: HttpRequest) -> HttpAnswer:

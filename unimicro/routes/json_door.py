@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from unimicro.call_reader import read_call
 from unimicro.forms import malformed_body
-from unimicro.frontend import Answer, FrontEnd, Native, read_call
+from unimicro.frontend import Answer, FrontEnd, Native
 from unimicro.outcome import Either, Failure, Left, Outcome, Right
 from unimicro.routes.answers import problem_json
 from unimicro.routes.request import body_too_large
