@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from threading import RLock
-from typing import TYPE_CHECKING, Any, Literal, Self, overload
+from typing import TYPE_CHECKING, Any, Self
 
 from unimicro.assembly import (
     StoreFinder,
@@ -16,7 +15,8 @@ from unimicro.assembly import (
 )
 from unimicro.booting import boot
 from unimicro.config import Settings, load_settings
-from unimicro.errors import ConfigurationError, DefinitionError, nearest
+from unimicro.doors import Doors
+from unimicro.errors import DefinitionError
 from unimicro.invocation import IN_PROCESS, CallPayload, Invocation, current_invocation, new_id
 from unimicro.lifecycle import Lifecycle
 from unimicro.neighbours import Neighbours
@@ -38,36 +38,26 @@ from unimicro.plugins import builtin
 from unimicro.presence import Presence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from concurrent.futures import Executor
-
-    from flask import Flask
 
     from unimicro.assembly import Sourced
     from unimicro.channels.client.manager import ServiceManager
-    from unimicro.channels.fastapi_server import FastApiServer, Server
     from unimicro.component import Component
     from unimicro.config import Config
     from unimicro.discovery import Registry
-    from unimicro.frontend import FrontEnd
-    from unimicro.lambda_adapter.door import LambdaDoor
     from unimicro.operation import Operation
     from unimicro.outcome import Outcome
     from unimicro.pipeline.circuit import Circuit
     from unimicro.pipeline.policy import Policy
     from unimicro.pipeline.stages import Runner, Stage
     from unimicro.plugins.manager import Plugins
-    from unimicro.routes.flask_entry import FlaskEntry
-    from unimicro.routes.http import HttpDoor
-    from unimicro.routes.memory import MemoryDoor
-    from unimicro.routes.timers import TimerDoor
     from unimicro.service import Service
-    from unimicro.testing.client import HttpClient
 
 __all__ = ["App"]
 
 
-class App:
+class App(Doors):
     """One or more services behind every door.
 
     Args:
@@ -107,6 +97,7 @@ class App:
         config: Config = None,
         clock: Clock | None = None,
     ) -> None:
+        super().__init__()
         self.settings = load_settings(stage, config)
         self.clock: Clock = clock or SystemClock()
         if not self.settings.waits:
@@ -146,11 +137,9 @@ class App:
             name: compile_sync(operation, self._stages[name], self.clock)
             for name, operation in self.operations.items()
         }
-        self._doors: dict[str, FrontEnd[Any, Any]] = {}
         self._lifecycle = Lifecycle(self.components, self.services, self._doors)
         self.presence = Presence(self, self._lifecycle)
         self.pages = self._pages()
-        self._making_door = RLock()
         if self._plugins is not None:
             self._plugins.call("unimicro_assembled", app=self)
 
@@ -311,88 +300,12 @@ class App:
             id=new_id(),
         )
 
-    # -- doors ---------------------------------------------------------------------------------
-
-    @overload
-    def door(self, name: Literal["http"]) -> HttpDoor: ...
-    @overload
-    def door(self, name: Literal["flask"]) -> FlaskEntry: ...
-    @overload
-    def door(self, name: Literal["fastapi"]) -> FastApiServer: ...
-    @overload
-    def door(self, name: Literal["lambda"]) -> LambdaDoor: ...
-    @overload
-    def door(self, name: Literal["memory"]) -> MemoryDoor: ...
-    @overload
-    def door(self, name: Literal["timers"]) -> TimerDoor: ...
-    @overload
-    def door(self, name: str) -> FrontEnd[Any, Any]: ...
-    def door(self, name: str) -> FrontEnd[Any, Any]:
-        """The door of that name, made and set up when it is first asked for.
-
-        Raises:
-            ConfigurationError: There is no such door, or what it needs is not installed.
-        """
-        with self._making_door:
-            if name not in self._doors:
-                door = self._door_factory(name)(self)
-                door.setup()
-                self._doors[name] = door
-                if self._lifecycle.started:
-                    door.start()
-        return self._doors[name]
-
-    def _door_factory(self, name: str) -> Any:
-        factory = None if self._plugins is None else self._plugins.listed("door", name)
-        if factory is None and name in builtin.DOORS:
-            return builtin.load(builtin.DOORS[name])
-        factory = factory or self.plugins.find("door", name)
-        if factory is None:
-            raise ConfigurationError(
-                f"there is no door {name!r}{nearest(name, [*builtin.DOORS, *self.plugins.names('door')])}"
-            )
-        return factory
-
-    def lambda_events(self) -> list[tuple[str, Any, Any]]:
-        """Shapes of Lambda events that plugins registered: (name, matches, respond)."""
-        return [] if self._plugins is None else self._plugins.lambda_events(self)
-
-    @property
-    def wsgi(self) -> Flask:
-        """The app as a WSGI application (PEP 3333), through Flask."""
-        return self.door("flask").native
-
-    @property
-    def asgi(self) -> Server:
-        """The app as an ASGI application, through FastAPI; its attribute ``fastapi`` is the latter."""
-        return self.door("fastapi").native
-
-    @property
-    def lambda_handler(self) -> Callable[[Any, Any], Any]:
-        """The app as a Lambda function: ``handler(event, context)``."""
-        return self.door("lambda").handle_event
-
-    def __call__(self, first: Any, second: Any) -> Any:
-        """``app(event, context)`` on Lambda, ``app(environ, start_response)`` on a WSGI server.
-
-        Told apart per call: only WSGI's second argument is callable.
-        """
-        return self.wsgi(first, second) if callable(second) else self.lambda_handler(first, second)
-
-    def test_client(self) -> HttpClient:
-        """An HTTP client that needs no server."""
-        client: type[HttpClient] = builtin.load("unimicro.testing.client:HttpClient")
-        return client(self)
-
-    @property
-    def routes(self) -> list[str]:
-        """``GET /orders/{order_id}`` of every HTTP entry, sorted by path."""
-        bindings = [op.http for op in self.operations.values() if op.http is not None]
-        return [
-            f"{http.verb} {http.template}" for http in sorted(bindings, key=lambda h: (h.template, h.verb))
-        ]
-
     # -- lifecycle -----------------------------------------------------------------------------
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the app was started and not stopped since."""
+        return self._lifecycle.started
 
     def start(self) -> None:
         """Start components, services and the doors made so far, in this order. A second call does nothing."""
