@@ -1,6 +1,6 @@
 """Remote calls: unimicro over each of its channels against its peers.
 
-    python benchmarks/rpc.py [--rounds 5] [--seconds 1] [--aspyx .venv-aspyx/bin/python] [words of names]
+    python benchmarks/rpc.py [--rounds 5] [--seconds 1] [--aspyx PYTHON] [words of names]
 
 Each peer has a server process on one core and a client process on the other. The argument and the result are
 a recursive data class of about 1 KB of JSON; the clients are async, on uvloop. aspyx-service needs an
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument(
-        "--aspyx", default=".venv-aspyx/bin/python", help="interpreter that has aspyx-service"
+        "--aspyx", default=".venv/servers/aspyx/bin/python", help="interpreter that has aspyx-service"
     )
     parser.add_argument("words", nargs="*", help="run the peers whose names hold one of these")
     given = parser.parse_args()

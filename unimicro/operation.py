@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from unimicro.binder import Binder
 from unimicro.conversion import strip_annotated
-from unimicro.errors import DefinitionError, declared_code, expected_failure
+from unimicro.errors import DefinitionError, declared_codes, expected_failure
 from unimicro.outcome import Either, Failure, Left, Outcome, Response, Right
 from unimicro.service import BINDINGS, INTERFACE, VERBS, Binding, Event, Every, Http
 from unimicro.signature import BODY_VERBS, Signature, template_names
@@ -150,7 +150,7 @@ def _is_status(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, int) and kind is not bool
 
 
-def _may_respond(returns: Any) -> bool:
+def may_respond(returns: Any) -> bool:
     """Whether a returned tuple is ``(body, status[, headers])`` rather than data.
 
     Told by the annotation, never by the value: no annotation, ``Outcome``, ``Response`` and ``tuple[X, int]``
@@ -163,7 +163,7 @@ def _may_respond(returns: Any) -> bool:
     if returns in (Any, Response, tuple) or any(member is Response for member in members):
         return True
     if get_origin(returns) is not tuple:
-        return any(_may_respond(member) for member in members if get_origin(member) is tuple)
+        return any(may_respond(member) for member in members if get_origin(member) is tuple)
     if len(members) == 3 and members[2] in (str, int, float, bool, bytes):
         return False
     return len(members) in (2, 3) and _is_status(members[1]) and members[0] not in (int, float, bool)
@@ -260,8 +260,8 @@ def _compile(
         events=tuple(trigger for trigger in triggers if isinstance(trigger, Event)),
         interval=intervals[0] if intervals else None,
         is_async=inspect.iscoroutinefunction(method),
-        errors={error: declared_code(error) for error in options.errors},
-        may_respond=_may_respond(signature.returns),
+        errors=declared_codes(options.errors, qualified),
+        may_respond=may_respond(signature.returns),
         encode_json=plain_to_json if plain else to_json,
     )
 

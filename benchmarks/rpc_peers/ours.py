@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from rpc_peers.payload import Node  # noqa: TC001 - read from the hints of the entry
 from rpc_peers.serving import serve_asgi
-from unimicro import App, Service, entry
-from unimicro.channels.client.manager import connect
+
+from unimicro import App, Service, connect, entry
 
 
 class Trees(Service):
@@ -20,10 +18,7 @@ def serve(port: int) -> None:
     serve_asgi(App(Trees()).asgi, port)
 
 
-async def client(channel: str, port: int, *, stock: bool = False):
-    import httpx
-
-    # A factory of the user's is taken instead of the fast transport.
-    factory = partial(httpx.AsyncClient, timeout=None) if stock else None
-    proxy = connect(Trees, address=f"http://127.0.0.1:{port}", channel=channel, async_client=factory)
-    return proxy.echo
+async def client(channel: str, port: int, transport: str = ""):
+    channels = {channel: {"transport": transport}} if transport else {}
+    config = {"channels": channels}
+    return connect(Trees, address=f"http://127.0.0.1:{port}", channel=channel, config=config).echo

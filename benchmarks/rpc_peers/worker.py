@@ -18,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 # Name → module, and how its client is made. Only the asked one is imported: aspyx has its own environment.
 PEERS = {
-    "json": ("ours", {"channel": "dispatch-json", "stock": True}),
-    "msgpack": ("ours", {"channel": "dispatch-msgpack", "stock": True}),
-    "rest": ("ours", {"channel": "rest", "stock": True}),
-    "msgpack fast": ("ours", {"channel": "dispatch-msgpack"}),
+    "json": ("ours", {"channel": "dispatch-json", "transport": "httpx"}),
+    "msgpack": ("ours", {"channel": "dispatch-msgpack", "transport": "httpx"}),
+    "rest": ("ours", {"channel": "rest", "transport": "httpx"}),
+    "msgpack fast": ("ours", {"channel": "dispatch-msgpack", "transport": "pyqwest"}),
     "stream": ("ours", {"channel": "stream"}),
     "aspyx json": ("aspyx_peer", {"channel": "dispatch-json"}),
     "aspyx msgpack": ("aspyx_peer", {"channel": "dispatch-msgpack"}),

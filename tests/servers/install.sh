@@ -83,5 +83,26 @@ consul_from_bullseye() {
     rm -rf "$work"
 }
 
+# Not a server alone: the package aspyx-service, whose wire the dispatch channels speak, with Python packages of
+# its own. Made anew when the lock has changed; moved in one step, as above.
+aspyx_from_lock() {
+    lock=$PWD/tests/interop/aspyx.lock
+    uv=$PWD/.venv/bin/uv
+    cmp -s "$lock" "$SERVERS/aspyx/lock" 2>/dev/null && return
+    if [ ! -x "$uv" ]; then
+        missing aspyx-service "there is no .venv/bin/uv; run make"
+        return
+    fi
+    echo "installing aspyx-service" >&2
+    mkdir -p "$SERVERS"
+    work=$(mktemp -d "$SERVERS/fetch.XXXXXX")
+    "$uv" venv --quiet --relocatable --python "$PWD/.venv/bin/python" "$work/aspyx" &&
+        timeout 300 "$uv" pip sync --quiet --python "$work/aspyx/bin/python" --require-hashes "$lock" &&
+        cp "$lock" "$work/aspyx/lock" && rm -rf "$SERVERS/aspyx" && mv -T "$work/aspyx" "$SERVERS/aspyx"
+    cmp -s "$lock" "$SERVERS/aspyx/lock" || missing aspyx-service "its packages could not be installed"
+    rm -rf "$work"
+}
+
 from_distribution redis-server redis-server
 consul_from_bullseye
+aspyx_from_lock

@@ -57,6 +57,11 @@ class ServerProcess:
             self.kill()
             raise
 
+    @property
+    def pid(self) -> int:
+        """Of the process that runs, or ran last."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End it without warning, as a crash does."""
         self._process.kill()

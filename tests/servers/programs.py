@@ -6,7 +6,6 @@ the reason; in CI (the environment has ``CI``) it fails, so that nothing stops b
 
 from __future__ import annotations
 
-import http.client
 import importlib.util
 import json
 import os
@@ -14,8 +13,9 @@ import shutil
 import socket
 import sys
 from functools import partial
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -43,22 +43,38 @@ def dynamodb(folder: Path) -> ServerProcess:
     if importlib.util.find_spec("moto") is None:
         unavailable("the package moto[server] is not installed")
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p"]
-    return ServerProcess(lambda port: [*command, str(port)], _http("/moto-api/", b"<"), folder)
+    return ServerProcess(lambda port: [*command, str(port)], http("/moto-api/", b"<"), folder)
 
 
-def consul(folder: Path) -> ServerProcess:
-    """A Consul agent in development mode: one server, in memory."""
+def consul(folder: Path, *, durable: bool = False, **settings: Any) -> ServerProcess:
+    """A Consul agent: one server in development mode, in memory.
+
+    Args:
+        folder: Of its files.
+        durable: It keeps its data in the folder ``data``, and finds them when it is started again.
+        settings: Of its configuration file.
+    """
     program = _program("consul", INSTALLED / "consul" / "usr" / "bin" / "consul")
 
     def command(port: int) -> list[str]:
         # -1 closes a port; these two must be there, though nobody else uses them.
         ports = {"dns": -1, "grpc": -1, "serf_wan": -1, "server": free_port(), "serf_lan": free_port()}
-        (folder / "ports.json").write_text(json.dumps({"ports": ports}))
+        (folder / "settings.json").write_text(json.dumps({"ports": ports, **settings}))
         options = ["-bind", "127.0.0.1", "-client", "127.0.0.1", "-http-port", str(port)]
-        return [program, "agent", "-dev", "-config-file", "ports.json", *options]
+        kept = ["-server", "-bootstrap-expect", "1", "-data-dir", "data"]
+        mode = [*kept, "-hcl", "performance { raft_multiplier = 1 }"] if durable else ["-dev"]
+        return [program, "agent", *mode, "-config-file", "settings.json", *options]
 
     # The leader's address in quotes; an empty text while there is none, when nothing can be written.
-    return ServerProcess(command, _http("/v1/status/leader", b'"127'), folder)
+    return ServerProcess(command, http("/v1/status/leader", b'"127'), folder)
+
+
+def aspyx_python() -> str:
+    """The Python of the environment that has aspyx-service."""
+    python = INSTALLED / "aspyx" / "bin" / "python"
+    if not python.exists():
+        unavailable("aspyx-service is not installed: run tests/servers/install.sh")
+    return str(python)
 
 
 def unavailable(reason: str) -> NoReturn:
@@ -86,16 +102,17 @@ def redis_is_ready(port: int) -> bool:
         return connection.recv(16).startswith(b"+PONG")
 
 
-def _http(path: str, start: bytes) -> Callable[[int], bool]:
+def http(path: str, start: bytes) -> Callable[[int], bool]:
+    """Whether what answers there begins so."""
     return partial(_answer_starts, path, start)
 
 
 def _answer_starts(path: str, start: bytes, port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
         return connection.getresponse().read().lstrip().startswith(start)
-    except http.client.HTTPException:
+    except HTTPException:
         return False
     finally:
         connection.close()

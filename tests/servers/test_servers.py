@@ -66,6 +66,7 @@ def test_where_nothing_can_be_installed_the_script_says_so_and_goes_on(tmp_path)
     assert [line.split(": ")[1] for line in run.stderr.splitlines()] == [
         "redis-server is missing",
         "consul is missing",
+        "aspyx-service is missing",
     ]
 
 

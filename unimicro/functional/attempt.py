@@ -58,7 +58,9 @@ class Attempts:
     def raised(self, error: Exception) -> Failure:
         """The failure of a call that raised ``error``; one that was not declared is logged here."""
         try:
-            expected = expected_failure(error, self._declared)
+            # What a proxy raised is given back as it came, with the stage that refused and all.
+            came = getattr(error, "failure", None)
+            expected = came if isinstance(came, Failure) else expected_failure(error, self._declared)
         except Exception as broken:
             # Its own text or code cannot be read.
             error, expected = broken, None

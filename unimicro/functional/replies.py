@@ -13,7 +13,15 @@ from unimicro.wire import from_json
 if TYPE_CHECKING:
     from unimicro.metadata import Metadata
 
-__all__ = ["NEVER_AGAIN", "Reply", "ReplyError", "outcome_of"]
+__all__ = [
+    "NEVER_AGAIN",
+    "Reply",
+    "ReplyError",
+    "described_by",
+    "outcome_of",
+    "problem_in",
+    "retry_after_of",
+]
 
 NEVER_AGAIN = {"retry": False}
 """Details of a failure that a repetition would only bring again."""
@@ -80,21 +88,28 @@ def outcome_of(reply: Reply, now: float) -> Outcome[Reply]:
     failure = _described(reply) or _of_status(reply.status)
     failure.cause = ReplyError(reply)
     if failure.retry_after is None:
-        failure.retry_after = _retry_after(reply.headers.get("retry-after", ""), now)
+        failure.retry_after = retry_after_of(reply.headers.get("retry-after", ""), now)
     return Left(failure)
 
 
 def _described(reply: Reply) -> Failure | None:
-    """The failure of a problem document (RFC 9457) with a code of ours."""
     media = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != "application/problem+json":
-        return None
+    return problem_in(reply.body) if media == "application/problem+json" else None
+
+
+def problem_in(body: bytes) -> Failure | None:
+    """``described_by`` of the JSON in a body."""
     try:
-        problem = from_json(reply.body)
+        problem = from_json(body)
     except ValueError:
         return None
+    return described_by(problem)
+
+
+def described_by(problem: object) -> Failure | None:
+    """The failure of a decoded problem document (RFC 9457) with a code of ours; ``None`` for all else."""
     ours = isinstance(problem, dict) and isinstance(problem.get("code"), str) and problem["code"] in CODES
-    return Failure.from_problem(problem) if ours else None
+    return Failure.from_problem(problem) if ours else None  # type: ignore[arg-type] # a dict: it is ours
 
 
 def _of_status(status: int) -> Failure:
@@ -106,7 +121,7 @@ def _of_status(status: int) -> Failure:
     )
 
 
-def _retry_after(value: str, now: float) -> float | None:
+def retry_after_of(value: str, now: float) -> float | None:
     """Seconds of a ``Retry-After`` (RFC 9110 §10.2.3): a number of them, or a date."""
     if value.isascii() and value.isdecimal():
         return float(value[:10])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["CLOSE_TIMEOUT", "Socket", "SocketUser", "socket_factory"]
 
 quiet = logging.getLogger("unimicro.websocket")
-# At the level DEBUG websockets shows what is sent: tokens and arguments.
+# At the level DEBUG websockets shows octets of what is sent: tokens and arguments.
 quiet.setLevel(logging.INFO)
 
 CLOSE_TIMEOUT = 2.0
