@@ -9,6 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unimicro.app import App as App
+    from unimicro.channels.client.channel import Channel as Channel
+    from unimicro.channels.client.channel import ChannelContext as ChannelContext
+    from unimicro.channels.client.channel import Connection as Connection
+    from unimicro.channels.client.channel import channel as channel
+    from unimicro.channels.client.channel import not_sent as not_sent
+    from unimicro.channels.client.channel import remaining_ms as remaining_ms
+    from unimicro.channels.client.channel import unavailable as unavailable
+    from unimicro.channels.client.context import idempotency_key as idempotency_key
+    from unimicro.channels.client.manager import ServiceManager as ServiceManager
+    from unimicro.channels.client.manager import adisconnect as adisconnect
+    from unimicro.channels.client.manager import connect as connect
+    from unimicro.channels.client.manager import disconnect as disconnect
+    from unimicro.channels.registries.consul import ConsulRegistry as ConsulRegistry
+    from unimicro.channels.registries.file import FileRegistry as FileRegistry
+    from unimicro.channels.registries.memory import MemoryRegistry as MemoryRegistry
+    from unimicro.component import Component as Component
+    from unimicro.component import ComponentStatus as ComponentStatus
+    from unimicro.discovery import ChannelAddress as ChannelAddress
+    from unimicro.discovery import Check as Check
+    from unimicro.discovery import Instance as Instance
+    from unimicro.discovery import Registry as Registry
     from unimicro.errors import unwrap as unwrap
     from unimicro.forms import Upload as Upload
     from unimicro.frontend import FrontEnd as FrontEnd
@@ -85,21 +106,32 @@ _NAMES = {
     "Bulkhead": "unimicro.pipeline.bulkhead",
     "Cache": "unimicro.pipeline.cache",
     "CallPayload": "unimicro.invocation",
+    "Channel": "unimicro.channels.client.channel",
+    "ChannelAddress": "unimicro.discovery",
+    "ChannelContext": "unimicro.channels.client.channel",
+    "Check": "unimicro.discovery",
+    "Component": "unimicro.component",
+    "ComponentStatus": "unimicro.component",
+    "Connection": "unimicro.channels.client.channel",
+    "ConsulRegistry": "unimicro.channels.registries.consul",
     "Cors": "unimicro.options",
     "Deadline": "unimicro.pipeline.deadline",
     "Decider": "unimicro.pipeline.decider",
     "Do": "unimicro.pipeline.stages",
     "Failure": "unimicro.outcome",
     "Fallback": "unimicro.pipeline.fallback",
+    "FileRegistry": "unimicro.channels.registries.file",
     "FrontEnd": "unimicro.frontend",
     "Header": "unimicro.signature",
     "Hedge": "unimicro.pipeline.hedge",
     "HttpPayload": "unimicro.invocation",
     "Idempotency": "unimicro.pipeline.idempotency",
+    "Instance": "unimicro.discovery",
     "Invocation": "unimicro.invocation",
     "JsonDoor": "unimicro.routes.json_door",
     "Jwt": "unimicro.pipeline.jwt",
     "Left": "unimicro.outcome",
+    "MemoryRegistry": "unimicro.channels.registries.memory",
     "Metadata": "unimicro.metadata",
     "Outcome": "unimicro.outcome",
     "Path": "unimicro.signature",
@@ -108,6 +140,7 @@ _NAMES = {
     "Principal": "unimicro.invocation",
     "Query": "unimicro.signature",
     "RateLimit": "unimicro.pipeline.rate_limit",
+    "Registry": "unimicro.discovery",
     "Rejection": "unimicro.pipeline.listeners",
     "Response": "unimicro.outcome",
     "Retry": "unimicro.pipeline.retry",
@@ -115,6 +148,7 @@ _NAMES = {
     "Right": "unimicro.outcome",
     "SelfToken": "unimicro.pipeline.self_token",
     "Service": "unimicro.service",
+    "ServiceManager": "unimicro.channels.client.manager",
     "Stage": "unimicro.pipeline.stages",
     "Steps": "unimicro.pipeline.stages",
     "Timeout": "unimicro.pipeline.timeout",
@@ -125,14 +159,22 @@ _NAMES = {
     "UserInfo": "unimicro.pipeline.userinfo",
     "VirtualClock": "unimicro.pipeline.clock",
     "activities": "unimicro.pipeline.activities",
+    "adisconnect": "unimicro.channels.client.manager",
+    "channel": "unimicro.channels.client.channel",
     "circuit": "unimicro.functional.circuits",
+    "connect": "unimicro.channels.client.manager",
     "current_invocation": "unimicro.invocation",
+    "disconnect": "unimicro.channels.client.manager",
     "entry": "unimicro.service",
     "event": "unimicro.service",
     "every": "unimicro.service",
     "failure_of": "unimicro.outcome",
     "hookimpl": "unimicro.plugins.hookspecs",
+    "idempotency_key": "unimicro.channels.client.context",
     "lift": "unimicro.functional.steps",
+    "not_sent": "unimicro.channels.client.channel",
+    "remaining_ms": "unimicro.channels.client.channel",
+    "unavailable": "unimicro.channels.client.channel",
     "unwrap": "unimicro.errors",
 }
 

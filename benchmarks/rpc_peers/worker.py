@@ -21,7 +21,7 @@ PEERS = {
     "json": ("ours", {"channel": "dispatch-json", "transport": "httpx"}),
     "msgpack": ("ours", {"channel": "dispatch-msgpack", "transport": "httpx"}),
     "rest": ("ours", {"channel": "rest", "transport": "httpx"}),
-    "msgpack fast": ("ours", {"channel": "dispatch-msgpack", "transport": "pyqwest"}),
+    "msgpack fast": ("ours", {"channel": "dispatch-msgpack", "transport": "fast"}),
     "stream": ("ours", {"channel": "stream"}),
     "aspyx json": ("aspyx_peer", {"channel": "dispatch-json"}),
     "aspyx msgpack": ("aspyx_peer", {"channel": "dispatch-msgpack"}),

@@ -12,8 +12,12 @@ import pytest
 from unimicro_cli.main import main
 
 import unimicro
-from tests.docs.pages import REFERENCE
+from tests.docs.pages import REFERENCE, ROOT
 from unimicro import errors
+from unimicro.channels.client.http_settings import HttpSettings
+from unimicro.channels.client.manager import ServiceManager
+from unimicro.channels.client.settings import _OWN, DEFAULT_POLICIES, ON_CLIENTS
+from unimicro.channels.stream_settings import StreamSettings
 from unimicro.config import _KINDS, PREFIX, Settings
 from unimicro.errors import ServiceError
 from unimicro.options import EntryOptions
@@ -76,11 +80,15 @@ def test_every_option_of_an_entry_is_listed_with_its_default(option):
 @pytest.mark.parametrize("command", main.commands)
 def test_every_command_and_each_of_its_options_is_listed(command):
     text = page("cli.md")
-    assert f"## unimicro {command}" in text
-    for parameter in main.commands[command].params:
-        if isinstance(parameter, click.Option):
-            for option in parameter.opts:
-                assert f"`{option}" in text, f"unimicro {command} {option}"
+    _, heading, rest = text.partition(f"## unimicro {command}\n")
+    section = rest.partition("\n## ")[0]
+    assert heading
+    for name, each in {"": main.commands[command], **getattr(main.commands[command], "commands", {})}.items():
+        assert f"unimicro {command} {name}".rstrip() in text
+        for parameter in each.params:
+            if isinstance(parameter, click.Option):
+                for option in parameter.opts:
+                    assert f"`{option}" in section, f"unimicro {command} {name} {option}"
 
 
 def test_the_table_of_codes_is_that_of_the_code():
@@ -107,9 +115,54 @@ def test_every_setting_of_a_policy_is_listed_with_its_default(name):
     assert listed == {setting: default.replace("'", '"') for setting, default in told.items()}
 
 
+def test_every_setting_of_a_channel_is_listed_with_its_default():
+    listed = {(name, row[1]): row[2] for row in rows("clients.md", "channel") for name in row[0].split(", ")}
+    of_http, of_stream = HttpSettings._field_defaults, dataclasses.asdict(StreamSettings())
+    channels = {
+        name: of_stream if name == "stream" else of_http for name in builtin.CHANNELS if name != "local"
+    }
+    assert listed == {
+        (channel, name): repr(default).replace("'", '"')
+        for channel, settings in channels.items()
+        for name, default in settings.items()
+    }
+
+
+def test_every_setting_of_a_client_is_listed():
+    listed = {name for row in rows("clients.md", "setting") for name in row[0].split(", ")}
+    assert listed == {*ON_CLIENTS, *_OWN}
+    given = {row[0]: row[1] for row in rows("clients.md", "setting")}
+    assert given["deadline"] == f"{{ timeout = {DEFAULT_POLICIES[0].timeout} }}"
+    assert {policy.name for policy in DEFAULT_POLICIES} == {
+        name for name in ON_CLIENTS if given.get(name, "off") != "off"
+    }
+
+
+def test_every_parameter_of_a_service_manager_is_listed():
+    listed = {name for row in rows("clients.md", "parameter") for name in row[0].split(", ")}
+    assert listed == set(inspect.signature(ServiceManager).parameters)
+
+
 def test_the_order_of_the_stages_is_that_of_the_code():
     assert {name: int(order) for name, order, *_ in rows("policies.md", "stage")} == ORDER
 
 
 def test_every_door_is_listed():
     assert {row[0] for row in rows("http.md", "door")} == set(builtin.DOORS)
+
+
+@pytest.mark.parametrize("kind", builtin.REGISTRIES)
+def test_every_setting_of_a_registry_is_listed_with_its_default(kind):
+    listed = {row[1]: row[2] for row in rows("registries.md", "kind") if row[0] == kind}
+    parameters = inspect.signature(builtin.load(builtin.REGISTRIES[kind])).parameters.values()
+    told = {
+        parameter.name: "required" if parameter.default is parameter.empty else repr(parameter.default)
+        for parameter in parameters
+        if parameter.name != "clock"  # for tests
+    }
+    assert listed == {setting: default.replace("'", '"') for setting, default in told.items()}
+
+
+def test_every_selector_is_explained():
+    page_of = (ROOT / "docs" / "how-to" / "find-services.md").read_text()
+    assert all(f"`{name}`" in page_of for name in builtin.SELECTORS)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Body, Header, Path, Query
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from starlette.responses import JSONResponse
 from starlette.responses import Response as StarletteResponse
 
+from unimicro.channels.description import describe_document, describe_operations
 from unimicro.conversion import strip_annotated
 from unimicro.forms import Upload
 from unimicro.outcome import CODES
@@ -76,6 +79,7 @@ def describe(app: App, native: FastAPI) -> dict[str, Any]:
         components = document.setdefault("components", {})
         components.setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
         _protect(app, document)
+        _extend(app, document)
         native.openapi_schema = document
     return native.openapi_schema
 
@@ -87,9 +91,10 @@ def _route(operation: Operation, http: HttpBinding) -> APIRoute:
 
     endpoint.__name__ = operation.name.replace(".", "_").replace("-", "_")
     endpoint.__doc__ = operation.documentation
-    parameters = [_documented(parameter) for parameter in operation.signature.parameters]
+    sensitive = operation.options.sensitive
+    parameters = [_documented(p, hidden=p.name in sensitive) for p in operation.signature.parameters]
     endpoint.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    returns = strip_annotated(operation.signature.returns)
+    returns = _documentable(strip_annotated(operation.signature.returns))
     nothing = returns in (None, type(None))
     return APIRoute(
         http.template,
@@ -107,27 +112,42 @@ def _route(operation: Operation, http: HttpBinding) -> APIRoute:
 
 
 def _answer_class(operation: Operation, returns: Any) -> type[StarletteResponse]:
-    """A class that names the content type of a success."""
-    default = {str: "text/plain", bytes: "application/octet-stream"}.get(returns, "application/json")
-    return type("Answer", (StarletteResponse,), {"media_type": operation.options.content_type or default})
+    """A class that names the content type of a success; of one that is JSON FastAPI shows the schema."""
+    other = {str: "text/plain", bytes: "application/octet-stream"}.get(returns)
+    kind = JSONResponse if other is None else StarletteResponse
+    media_type = operation.options.content_type or other or "application/json"
+    return type("Answer", (kind,), {"media_type": media_type})
 
 
-def _documented(parameter: Parameter) -> inspect.Parameter:
-    kind = strip_annotated(parameter.annotation)
-    required = parameter.required
+def _documentable(annotation: Any) -> Any:
+    """The annotation, or ``Any`` for one that FastAPI refuses: its page must not fail for one entry."""
+    if annotation in (None, type(None), Any):
+        return annotation
+    try:
+        TypeAdapter(annotation)
+    except Exception:
+        return Any
+    return annotation
+
+
+def _documented(parameter: Parameter, *, hidden: bool) -> inspect.Parameter:
+    """As FastAPI wants it; the default of a sensitive parameter is not shown."""
+    kind = _documentable(strip_annotated(parameter.annotation))
+    plain = parameter.required or parameter.source == "path" or hidden
     alias = parameter.wire_name
+    optional: Any = {"default_factory": list} if hidden and not parameter.required else {}
     places: dict[str, Any] = {
         "path": Path(alias=parameter.name),
-        "query": Query(alias=alias),
-        "header": Header(alias=alias),
-        "body": Body(embed=True, alias=alias),
-        "whole body": Body(),
+        "query": Query(alias=alias, **optional),
+        "header": Header(alias=alias, **optional),
+        "body": Body(embed=True, alias=alias, **optional),
+        "whole body": Body(**optional),
     }
     return inspect.Parameter(
         parameter.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=inspect.Parameter.empty if required or parameter.source == "path" else parameter.default,
-        annotation=Annotated[bytes if kind is Upload else kind, places[parameter.source]],
+        default=inspect.Parameter.empty if plain else parameter.default,
+        annotation=Annotated[bytes if parameter.annotation is Upload else kind, places[parameter.source]],
     )
 
 
@@ -138,3 +158,13 @@ def _protect(app: App, document: dict[str, Any]) -> None:
         if operation.http and "auth" in app.policies_of(operation):
             entry = document["paths"][operation.http.template][operation.http.verb.lower()]
             entry["security"] = [{"token": []}]
+
+
+def _extend(app: App, document: dict[str, Any]) -> None:
+    """Add what OpenAPI has no words for; see ``unimicro.channels.description``."""
+    operations, types = describe_operations(app)
+    for name, description in operations.items():
+        http = app.operations[name].http
+        if http is not None:
+            document["paths"][http.template][http.verb.lower()]["x-unimicro"] = description
+    document["x-unimicro"] = describe_document(app, types)
