@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
+from unimicro.call_reader import plain_call, quick_reader
 from unimicro.conversion import ConversionError, is_union, strip_annotated
 from unimicro.forms import parse_body, refused_coding
-from unimicro.invocation import CallPayload, HttpPayload, Invocation
+from unimicro.invocation import CallPayload, EncodedCall, HttpPayload, Invocation
 from unimicro.outcome import Failure, Left, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from unimicro.call_reader import QuickReader
     from unimicro.conversion import Converter
     from unimicro.metadata import Metadata
+    from unimicro.plain import Format
     from unimicro.signature import Parameter, Signature
 
 __all__ = ["Binder"]
@@ -60,14 +63,18 @@ class Binder:
         # Nothing but the positional arguments has to be looked at when all of them are given.
         only_positional = len(self._positional) == len(signature.parameters)
         self._only_positional = len(self._positional) if only_positional else None
+        self._quick: dict[Format, QuickReader | None] = {}
         self._from_args = tuple((p.name, p.from_value) for p in self._positional)
         self._from_path = tuple((p.name, p.from_text) for p in self._path)
 
     def guard(self, invocation: Invocation) -> Invocation | Outcome[Any]:
         """The stage that fills ``invocation.arguments``."""
         payload = invocation.payload
-        if type(payload) is HttpPayload:
-            bound = self._bind_http(payload, invocation.metadata)
+        kind = type(payload)
+        if kind is HttpPayload:
+            bound = self._bind_http(payload, invocation.metadata)  # type: ignore[arg-type]
+        elif kind is EncodedCall:
+            bound = self._bind_encoded(payload)  # type: ignore[arg-type]
         else:
             bound = self._bind_call(payload)  # type: ignore[arg-type]
         if type(bound) is Failure:
@@ -160,6 +167,22 @@ class Binder:
             found.problem("args", f"takes at most {most} positional arguments, got {given}")
         for parameter, value in zip(self._positional, args, strict=False):
             found.take(parameter, value, parameter.from_value)
+
+    def prepare(self, form: Format) -> None:
+        """Have what reads ``EncodedCall``s of that format ready before the first one comes."""
+        self._quick[form] = quick_reader(self._parameters, form)
+
+    def _bind_encoded(self, payload: EncodedCall) -> dict[str, Any] | Failure:
+        args, kwargs, form = payload
+        if form not in self._quick:
+            self.prepare(form)
+        quick = self._quick[form]
+        if quick is not None:
+            arguments = quick(args, kwargs)
+            if arguments is not None:
+                return arguments
+        call = plain_call(payload)
+        return call if type(call) is Failure else self._bind_call(call)  # type: ignore[arg-type]
 
     def _bind_call(self, payload: CallPayload) -> dict[str, Any] | Failure:
         args, kwargs = payload

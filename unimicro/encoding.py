@@ -8,7 +8,7 @@ msgspec writes and reads the same octets straight from and to the objects, in ab
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from unimicro.conversion import (
     Converter,
@@ -20,14 +20,24 @@ from unimicro.conversion import (
     strip_annotated,
 )
 from unimicro.errors import require
+from unimicro.plain import Format
 from unimicro.wire import dump_model, to_json, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Format", "all_exact", "encode", "is_exact", "read_whole", "reader"]
-
-Format = Literal["json", "msgpack"]
+__all__ = [
+    "Format",
+    "all_exact",
+    "encode",
+    "is_bounded",
+    "is_exact",
+    "may_be_deep",
+    "read_whole",
+    "reader",
+    "reads_exactly",
+    "result_writer",
+]
 
 _INEXACT = ("AnyType", "CustomType", "GenericCustomType", "DateTimeType", "ExtType", "RawType")
 # Any: nobody knows what is in it. Times: msgspec has a msgpack extension of their own for them.
@@ -51,6 +61,79 @@ def _is_exact_part(part: Any) -> bool:
     return kind not in _INEXACT or hasattr(getattr(part, "cls", None), "model_validate")
 
 
+def reads_exactly(annotation: Any, form: Format) -> bool:
+    """Whether msgspec reads the type from octets as it does from plain data."""
+    try:
+        return not _kinds(annotation) & _READ_OTHERWISE[form]
+    except (TypeError, NameError):
+        return False  # a union of several dataclasses
+
+
+_READ_OTHERWISE: dict[Format, frozenset[str]] = {
+    # A Decimal from a number: plain data keep of it what a float can hold.
+    "json": frozenset(("DecimalType", "ExtType", "RawType")),
+    # Any, models and times take what only msgspec makes of extension types; mappings with keys that are no
+    # text take those that are.
+    "msgpack": frozenset((*_INEXACT, "numbered")),
+}
+
+
+def _kinds(annotation: Any) -> frozenset[str]:
+    """What there is in a type; ``numbered`` for a mapping with keys that are no text."""
+    import msgspec.inspect
+
+    info = msgspec.inspect.type_info(strip_annotated(annotation))
+    parts = list(inspected_parts(info, set()))
+    numbered = any(hasattr(part, "key_type") and type(part.key_type).__name__ != "StrType" for part in parts)
+    return frozenset((*(type(part).__name__ for part in parts), *(["numbered"] if numbered else [])))
+
+
+def is_bounded(annotation: Any) -> bool:
+    """Whether the type itself says how deep its values nest; models do not."""
+    import msgspec.inspect
+
+    return _is_bounded(msgspec.inspect.type_info(strip_annotated(annotation)), ())
+
+
+def _is_bounded(info: Any, around: tuple[int, ...]) -> bool:
+    if isinstance(info, tuple | list):
+        return all(_is_bounded(item, around) for item in info)
+    if type(info).__module__ != "msgspec.inspect":
+        return True
+    if id(info) in around or type(info).__name__ in _INEXACT:
+        return False
+    fields = (getattr(info, name) for name in getattr(info, "__struct_fields__", ()))
+    return all(_is_bounded(field, (*around, id(info))) for field in fields)
+
+
+def may_be_deep(value: Any, depth: int) -> bool:
+    """Whether typed data nest deeper than ``depth``, or hold an object of which that is not known."""
+    level = [value]
+    for _ in range(depth + 1):
+        level = [inner for outer in level if not isinstance(outer, _LEAVES) for inner in _inside(outer)]
+        if not level:
+            return False
+        if any(hasattr(inner, "model_validate") for inner in level):
+            return True
+    return True
+
+
+_LEAVES = (str, bytes, int, float, type(None))
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    kind = type(value)
+    if issubclass(kind, list | tuple | set | frozenset):
+        return value  # type: ignore[no-any-return]
+    if kind is dict:
+        return value.values()  # type: ignore[no-any-return]
+    names = getattr(kind, "__dataclass_fields__", ()) or getattr(kind, "__struct_fields__", ())
+    return [getattr(value, name) for name in names]
+
+
+# -- to octets ---------------------------------------------------------------------------------
+
+
 @lru_cache(1)
 def _msgpack_encode() -> Callable[[Any], bytes]:
     import msgspec
@@ -72,12 +155,43 @@ def encode(form: Format, *, exact: bool) -> Callable[[Any], bytes]:
         return to_json
     if exact:
         return _msgpack_encode()
-    pack = require("msgpack", "client", "msgpack of plain data").packb
+    packer = require("msgpack", "client", "msgpack of plain data").Packer
 
     def encode_plain(value: Any) -> bytes:
-        return pack(to_plain(value))  # type: ignore[no-any-return]
+        # A packer of its own: they are not to be shared by threads.
+        plain = value if type(value) in _SCALARS else to_plain(value)
+        return packer().pack(plain)  # type: ignore[no-any-return]
 
     return encode_plain
+
+
+_SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
+"""What msgpack writes as it is."""
+
+_TIMESTAMPS = (b"\xd6\xff", b"\xd7\xff", b"\xc7\x0c\xff")
+"""How msgpack's own times begin."""
+
+
+def result_writer(annotation: Any, form: Format) -> Callable[[Any], bytes]:
+    """A function from a result to its octets; nobody has checked that it is of the type ``annotation``.
+
+    Raises:
+        MissingExtra: The package msgpack is needed and not installed.
+    """
+    plain = encode(form, exact=False)
+    # The keys of a mapping that is not what it should be would not become text.
+    if form == "json" or not is_exact(annotation) or "DictType" in _kinds(annotation):
+        return plain
+    straight = encode(form, exact=True)
+
+    def write(value: Any) -> bytes:
+        octets = straight(value)
+        if any(map(octets.__contains__, _TIMESTAMPS)):
+            # A time where none should be, or other octets that look like one.
+            return plain(value)
+        return octets
+
+    return write
 
 
 def reader(annotation: Any, form: Format) -> Callable[[bytes], Any] | None:
@@ -86,7 +200,7 @@ def reader(annotation: Any, form: Format) -> Callable[[bytes], Any] | None:
     It raises ``ValueError`` (also a subclass of it) or ``RecursionError`` where the octets do not fit: then
     the long way words the error.
     """
-    if not is_exact(annotation):
+    if not reads_exactly(annotation, form):
         return None
     import msgspec
 

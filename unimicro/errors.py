@@ -9,14 +9,21 @@
     │   └── MissingExtra              an optional dependency is not installed; names the extra
     └── ServiceError                  raised by service code, one class per failure code
         ├── Canceled                  ├── FailedPrecondition   ├── Unavailable
-        ├── InvalidArgument           ├── Aborted              ├── Internal
-        ├── NotFound                  ├── OutOfRange           ├── DataLoss
-        ├── AlreadyExists             ├── ResourceExhausted    ├── Unknown
-        ├── Unauthenticated           ├── DeadlineExceeded     └── Unimplemented
+        ├── InvalidArgument           ├── Aborted              │   └── CommunicationError
+        ├── NotFound                  ├── OutOfRange           ├── Internal
+        ├── AlreadyExists             ├── ResourceExhausted    ├── DataLoss
+        ├── Unauthenticated           ├── DeadlineExceeded     ├── Unknown
+        │   └── TokenMissing          ├── Unimplemented        │   └── RemoteError
         └── PermissionDenied
+            ├── TokenExpired
+            └── TokenInvalid
 
 The text of a ``ServiceError`` and of an error declared with ``@entry(errors=[...])`` is public. Any
 other exception becomes ``internal`` at the bottom of the pipeline and keeps its text to the log.
+
+``unwrap`` raises the five indented ones. ``except`` with the class of a code catches every failure of that
+code: where a foreign service says ``unauthenticated`` of a token that is expired or invalid, what is raised
+is an ``Unauthenticated`` beside its ``TokenExpired`` or ``TokenInvalid``.
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from unimicro.declared import build, carried, details_of
 from unimicro.outcome import CODES, Code, Failure
 
 if TYPE_CHECKING:
@@ -68,6 +76,8 @@ class ServiceError(UnimicroError):
     """
 
     code: ClassVar[Code] = "unknown"
+    failure: Failure | None = None
+    """What the call came back with, where a proxy or ``unwrap`` raised this."""
 
     def __init__(
         self,
@@ -145,6 +155,46 @@ class Unauthenticated(ServiceError):
     code = "unauthenticated"
 
 
+class CommunicationError(Unavailable):
+    """The channel itself failed: the call was never sent, or nothing is known of it."""
+
+
+class RemoteError(Unknown):
+    """A service of another make failed, and said so in text only."""
+
+
+class TokenMissing(Unauthenticated):
+    """The call had no credentials."""
+
+
+class TokenExpired(PermissionDenied):
+    """The token was good once: get a new one and call again."""
+
+
+class TokenInvalid(PermissionDenied):
+    """The token is none that the service accepts."""
+
+
+class _Expired401(TokenExpired, Unauthenticated):
+    code = "unauthenticated"  # type: ignore[assignment] # on purpose the code of the second base
+
+
+class _Invalid401(TokenInvalid, Unauthenticated):
+    code = "unauthenticated"  # type: ignore[assignment] # as above
+
+
+# Only the classes of this module: a service may derive its own, with the same codes.
+_BY_CODE: dict[str, type[ServiceError]] = {kind.code: kind for kind in ServiceError.__subclasses__()}
+
+_OF_TOKENS: dict[tuple[str, object], type[ServiceError]] = {
+    ("unauthenticated", "missing"): TokenMissing,
+    ("unauthenticated", "expired"): _Expired401,
+    ("unauthenticated", "invalid"): _Invalid401,
+    ("permission_denied", "expired"): TokenExpired,
+    ("permission_denied", "invalid"): TokenInvalid,
+}
+
+
 def declared_code(error: type[Exception]) -> str:
     """The code of a declared error class: its attribute ``code``, else ``failed_precondition``.
 
@@ -159,6 +209,22 @@ def declared_code(error: type[Exception]) -> str:
     return str(code)
 
 
+def declared_codes(errors: Iterable[type[Exception]], where: str) -> dict[type[Exception], str]:
+    """Class to code of what an operation declares.
+
+    Raises:
+        DefinitionError: As ``declared_code``, or two of them have one name, by which callers tell them apart.
+    """
+    codes = {error: declared_code(error) for error in errors}
+    names = [error.__name__ for error in codes]
+    for name in names:
+        if names.count(name) > 1:
+            raise DefinitionError(
+                f"{where}: errors= has two classes named {name!r}, by which callers tell them apart"
+            )
+    return codes
+
+
 def expected_failure(error: Exception, declared: Mapping[type[Exception], str]) -> Failure | None:
     """The public failure of a declared error or a ``ServiceError``; ``None`` for any other.
 
@@ -168,14 +234,7 @@ def expected_failure(error: Exception, declared: Mapping[type[Exception], str]) 
     """
     for kind in type(error).__mro__:
         if kind in declared:
-            return Failure(
-                declared[kind],
-                str(error),
-                details=getattr(error, "details", None) or _public_args(error),
-                error_type=kind.__name__,
-                retry_after=getattr(error, "retry_after", None),
-                cause=error,
-            )
+            return _declared_failure(error, kind.__name__, declared[kind])
     if isinstance(error, ServiceError):
         # getattr: a subclass may have its own __init__ and not call this one's.
         details, wait = getattr(error, "details", None), getattr(error, "retry_after", None)
@@ -183,10 +242,22 @@ def expected_failure(error: Exception, declared: Mapping[type[Exception], str]) 
     return None
 
 
-def _public_args(error: Exception) -> dict[str, Any] | None:
-    """What a typed client needs to build the declared error again, if it can travel."""
-    plain = all(arg is None or isinstance(arg, str | int | float | bool) for arg in error.args)
-    return {"args": list(error.args)} if error.args and plain else None
+# What the failure of a ServiceError holds already.
+_KNOWN = frozenset(("details", "retry_after", "code"))
+
+
+def _declared_failure(error: Exception, name: str, code: str) -> Failure:
+    message, ours = str(error), isinstance(error, ServiceError)
+    # Arguments that the reader supplies: others are told of whenever there are any.
+    implied = (message,) if ours else None if message else ()
+    return Failure(
+        code,
+        message,
+        details=details_of(error, getattr(error, "details", None), _KNOWN if ours else frozenset(), implied),
+        error_type=name,
+        retry_after=getattr(error, "retry_after", None),
+        cause=error,
+    )
 
 
 def require(module: str, extra: str, wanted_by: str) -> ModuleType:
@@ -215,26 +286,58 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def unwrap(outcome: Outcome[Any], declared: Sequence[type[Exception]] = ()) -> Any:
-    """The value of a ``Right``; a ``Left`` raises the declared class it names, or its code's class."""
+    """The value of a ``Right``; a ``Left`` raises the declared class it names, or its code's class.
+
+    Whatever is raised has the failure as its attribute ``failure``; ``Try`` gives that back.
+
+    Args:
+        outcome: Of a call.
+        declared: Error classes that the operation declares; told apart by their names.
+    """
     failure, is_right = outcome.monoid
     if is_right:
         return outcome.value
-    for kind in declared:
-        if kind.__name__ == failure.error_type:
-            raise _rebuild(kind, failure)
-    # Only the classes of this module: a service may derive its own, with the same codes.
-    by_code = {kind.code: kind for kind in ServiceError.__subclasses__() if kind.__module__ == __name__}
-    raise by_code[failure.code](failure.message, details=failure.details, retry_after=failure.retry_after)
+    raise exception_of(failure, declared) from failure.cause
 
 
-def _rebuild(kind: type[Exception], failure: Failure) -> Exception:
-    arguments = (failure.details or {}).get("args")
-    if not isinstance(arguments, list):
-        arguments = [failure.message]
-    # Not kind(*arguments): its own __init__ may take other arguments than those it handed up.
-    error = kind.__new__(kind, *arguments)
-    if isinstance(error, ServiceError):
-        ServiceError.__init__(
-            error, failure.message, details=failure.details, retry_after=failure.retry_after
-        )
+def exception_of(failure: Failure, declared: Sequence[type[Exception]] = ()) -> Exception:
+    """What ``unwrap`` raises for a failure."""
+    error = _rebuilt(failure, declared)
+    if error is None:
+        error = _class_of(failure)(failure.message, details=failure.details, retry_after=failure.retry_after)
+    # Not setattr: a declared class may refuse that, such as a frozen dataclass.
+    vars(error)["failure"] = failure
+    return error
+
+
+def _class_of(failure: Failure) -> type[ServiceError]:
+    """The class of the code; a more exact one for what was refused before the service was called."""
+    code, layer = failure.code, failure.layer
+    if layer == "channel" and code in ("unavailable", "unknown"):
+        return CommunicationError if code == "unavailable" else RemoteError
+    if layer in ("channel", "auth"):
+        reason = (failure.details or {}).get("reason", "missing" if code == "unauthenticated" else None)
+        if isinstance(reason, str) and (code, reason) in _OF_TOKENS:
+            return _OF_TOKENS[code, reason]
+    return _BY_CODE[code]
+
+
+def _rebuilt(failure: Failure, declared: Sequence[type[Exception]]) -> Exception | None:
+    """The declared error that the failure names; ``None`` where it names none, or cannot be made."""
+    kind = next((kind for kind in declared if kind.__name__ == failure.error_type), None)
+    if kind is None:
+        return None
+    arguments, attributes = carried(failure.details)
+    ours = issubclass(kind, ServiceError)
+    if arguments is None:
+        arguments = [failure.message] if failure.message or ours else []
+    if ours:
+        attributes.pop("code", None)
+    try:
+        error = build(kind, arguments, attributes)
+    except (TypeError, ValueError):
+        return None
+    if ours:
+        vars(error).setdefault("details", None)
+        vars(error)["retry_after"] = failure.retry_after
     return error

@@ -6,7 +6,7 @@ import base64
 import itertools
 import os
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from unimicro.metadata import NO_METADATA, Metadata, TraceContext
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CallPayload",
+    "EncodedCall",
     "HttpPayload",
     "Invocation",
     "Principal",
@@ -55,12 +56,26 @@ class CallPayload(NamedTuple):
     kwargs: Mapping[str, Any] = {}
 
 
+class EncodedCall(NamedTuple):
+    """The same, not yet parsed: nothing of it is read before the caller is known."""
+
+    args: bytes = b""
+    """An array; no octets where there is none."""
+    kwargs: bytes = b""
+    """An object; no octets where there is none."""
+    format: Literal["json", "msgpack"] = "json"
+
+
 NO_ARGUMENTS: Mapping[str, Any] = {}
+
+
+_PAYLOADS = {kind.__name__: kind for kind in (HttpPayload, CallPayload, EncodedCall)}
+_OCTETS: dict[Any, tuple[str, ...]] = {HttpPayload: ("body",), EncodedCall: ("args", "kwargs")}
 
 
 class _Fields(NamedTuple):
     operation: str
-    payload: HttpPayload | CallPayload = CallPayload()
+    payload: HttpPayload | CallPayload | EncodedCall = CallPayload()
     arguments: Mapping[str, Any] = NO_ARGUMENTS
     metadata: Metadata = NO_METADATA
     principal: Principal | None = None
@@ -129,12 +144,12 @@ class Invocation(_Fields):
     def to_dict(self, now: float) -> dict[str, Any]:
         """JSON-able data for a log, a queue or a replay.
 
-        The deadline becomes seconds from ``now``, the body base64 text. Arguments of a
+        The deadline becomes seconds from ``now``, the octets of a payload base64 text. Arguments of a
         ``CallPayload`` stay as they are: a caller in this process may have given any object.
         """
         payload = self.payload._asdict()
-        if "body" in payload:
-            payload["body"] = base64.b64encode(payload["body"]).decode("ascii")
+        for name in _OCTETS.get(type(self.payload), ()):
+            payload[name] = base64.b64encode(payload[name]).decode("ascii")
         fields = self._asdict()
         del fields["native"], fields["last_failure"], fields["deadline"], fields["arguments"]
         return fields | {
@@ -154,13 +169,13 @@ class Invocation(_Fields):
         """
         fields = dict(data)
         payload = dict(fields.pop("payload"))
-        kind = {"HttpPayload": HttpPayload, "CallPayload": CallPayload}[payload.pop("kind")]
+        kind = _PAYLOADS[payload.pop("kind")]
         timeout = fields.pop("timeout")
         principal, trace = fields.pop("principal"), fields.pop("trace")
-        if "body" in payload:
-            payload["body"] = base64.b64decode(payload["body"])
+        for name in _OCTETS.get(kind, ()):
+            payload[name] = base64.b64decode(payload[name])
         for name in ("path", "args"):
-            if name in payload:
+            if isinstance(payload.get(name), list):
                 payload[name] = tuple(payload[name])
         if "query" in payload:
             payload["query"] = tuple((name, value) for name, value in payload["query"])

@@ -10,6 +10,9 @@ import enum
 import json
 from typing import Any, get_args, get_origin
 
+MAX_DEPTH = 100
+"""Deepest nesting of a call. Real data is shallow; deep data is an attack on recursive code."""
+
 # Without the check of its own, a structure that contains itself ends in RecursionError.
 _encode_plain = json.JSONEncoder(
     separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
@@ -96,3 +99,17 @@ def from_json(body: bytes | str) -> Any:
         raise ValueError("nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"malformed JSON: {error}") from error
+
+
+def too_deep(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Whether lists and maps in ``value`` nest deeper than ``depth``."""
+    level = [value] if type(value) in (list, dict) else []
+    while level and depth > 0:
+        depth -= 1
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) is list or type(inner) is dict
+        ]
+    return any(level)

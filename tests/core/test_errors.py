@@ -108,7 +108,7 @@ def test_a_declared_error_travels_with_type_text_and_details():
     assert problem["type"] == "urn:unimicro:error:OutOfStock"
     assert (problem["title"], problem["status"], problem["detail"]) == ("Conflict", 409, "no apple")
     assert problem["instance"] == "/"
-    assert problem["details"] == {"args": ["apple", 0]}
+    assert problem["details"] == {"args": ["apple", 0], "attributes": {"sku": "apple"}}
 
 
 def test_a_subclass_of_a_declared_error_counts_as_the_declared_one():

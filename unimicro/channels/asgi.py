@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+GONE = Failure("canceled", "the client went away", layer="limits")
+
 LONGEST_LENGTH = 18
 """Digits of a Content-Length; Python refuses to read thousands of them."""
 
@@ -66,7 +68,7 @@ async def _read_rest(
     chunks, size = [first], len(first)
     while True:
         if message["type"] == "http.disconnect":
-            return b"", Failure("canceled", "the client went away", layer="limits")
+            return b"", GONE
         if size > limit:
             return b"", body_too_large(limit)
         if not message.get("more_body"):

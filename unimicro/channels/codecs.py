@@ -4,59 +4,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
+from unimicro.call_reader import encoded_call, no_call
 from unimicro.errors import require
-from unimicro.wire import from_json, plain_to_json, to_plain
+from unimicro.forms import malformed_body
+from unimicro.outcome import Failure
+from unimicro.plain import Format, malformed_msgpack, plain_reader
+from unimicro.wire import plain_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from unimicro.operation import Operation
+    from unimicro.invocation import EncodedCall
 
-SCALARS = frozenset((str, int, float, bool, bytes, type(None)))
-"""Results that msgpack writes as they are."""
+    Envelope = tuple[object, EncodedCall]
 
-MAX_DEPTH = 100
-"""Deepest nesting of a call. Real data is shallow; deep data is an attack on recursive code."""
+__all__ = ["Codec", "json_codec", "msgpack_codec"]
 
-JSON_OPENERS = b"[{"
-# Fixmap and fixarray, array 16 to map 32.
-MSGPACK_OPENERS = bytes([*range(0x80, 0xA0), *range(0xDC, 0xE0)])
+LONGEST_METHOD = 1000
 
 
 class Codec(NamedTuple):
     """A wire format.
 
     Attributes:
+        form: Its name.
         content_type: Of requests and answers.
         headers: Of an answer, as HTTP/1.1 and ASGI carry them.
-        decode: Bytes to plain data; raises ``ValueError`` for anything else, and for what nests too deeply.
-        encode_result: Envelope around a successful result.
+        open: From a request to its ``method`` and its call, which is not looked into, or why it is none.
+        around: What stands before and after a successful result.
         encode: Plain data to bytes.
+        decode: Bytes to plain data; raises ``ValueError`` for anything else, and for what nests too deeply.
     """
 
+    form: Format
     content_type: str
     headers: tuple[tuple[bytes, bytes], ...]
-    decode: Callable[[bytes], Any]
-    encode_result: Callable[[Operation, Any], bytes]
+    open: Callable[[bytes], Envelope | Failure]
+    around: tuple[bytes, bytes]
     encode: Callable[[dict[str, Any]], bytes]
+    decode: Callable[[bytes], Any]
 
 
 def json_codec() -> Codec:
     """``application/json``."""
-    content_type = "application/json"
-    return Codec(content_type, _headers(content_type), _json_decode, _json_result, plain_to_json)
-
-
-def _headers(content_type: str) -> tuple[tuple[bytes, bytes], ...]:
-    return ((b"content-type", content_type.encode()),)
-
-
-def _json_decode(body: bytes) -> Any:
-    return shallow(from_json(body), body, JSON_OPENERS)
-
-
-def _json_result(operation: Operation, value: Any) -> bytes:
-    return b'{"result":%b,"exception":null}' % operation.encode_json(value)
+    around = (b'{"result":', b',"exception":null}')
+    return _codec("json", around, plain_to_json)
 
 
 def msgpack_codec() -> Codec:
@@ -69,51 +63,68 @@ def msgpack_codec() -> Codec:
         MissingExtra: The package msgpack is not installed.
     """
     msgpack = require("msgpack", "fastapi", "the msgpack codec")
-    packer, unpack = msgpack.Packer, msgpack.unpackb
+    around = (b"\x82\xa6result", b"\xa9exception\xc0")
+    return _codec("msgpack", around, msgpack.packb)
 
-    def decode(body: bytes) -> Any:
+
+def _codec(form: Format, around: tuple[bytes, bytes], encode: Callable[[dict[str, Any]], bytes]) -> Codec:
+    content_type = f"application/{form}"
+    headers = ((b"content-type", content_type.encode()),)
+    return Codec(form, content_type, headers, _opener(form), around, encode, plain_reader(form))
+
+
+class _Known(msgspec.Struct):
+    """An envelope as it should be."""
+
+    method: str
+    args: msgspec.Raw = msgspec.Raw()
+    kwargs: msgspec.Raw = msgspec.Raw()
+
+
+class _Any(msgspec.Struct):
+    """An object, whatever it is."""
+
+    method: msgspec.Raw = msgspec.Raw()
+    args: msgspec.Raw = msgspec.Raw()
+    kwargs: msgspec.Raw = msgspec.Raw()
+
+
+def _opener(form: Format) -> Callable[[bytes], Envelope | Failure]:
+    module = msgspec.json if form == "json" else msgspec.msgpack
+    known = module.Decoder(_Known).decode
+
+    def open_envelope(body: bytes) -> Envelope | Failure:
         try:
-            decoded = unpack(body, strict_map_key=False, timestamp=3, ext_hook=_no_extension)
-        except (ValueError, TypeError, RecursionError, OverflowError) as error:
-            # Unhashable map keys are a TypeError, times out of range an OverflowError; StackError and
-            # ExtraData are ValueErrors, some without a text.
-            raise ValueError(f"malformed msgpack: {str(error) or type(error).__name__}") from error
-        return shallow(decoded, body, MSGPACK_OPENERS)
+            envelope = known(body)
+        except (ValueError, RecursionError):
+            return _odd_envelope(body, form)
+        call = encoded_call(bytes(envelope.args), bytes(envelope.kwargs), form)
+        return call if type(call) is Failure else (envelope.method, call)  # type: ignore[return-value]
 
-    def encode_result(_: Operation, value: Any) -> bytes:
-        plain = value if type(value) in SCALARS else to_plain(value)
-        return packer().pack({"result": plain, "exception": None})  # type: ignore[no-any-return]
-
-    content_type = "application/msgpack"
-    return Codec(content_type, _headers(content_type), decode, encode_result, msgpack.packb)
+    return open_envelope
 
 
-def _no_extension(code: int, _: bytes) -> Any:
-    raise ValueError(f"extension type {code} is not supported")
+def _odd_envelope(body: bytes, form: Format) -> Envelope | Failure:
+    """The same for a body that is not as it should be; nothing of it is built in memory."""
+    module: Any = msgspec.json if form == "json" else msgspec.msgpack
+    try:
+        whole = bytes(module.decode(body, type=msgspec.Raw))
+    except RecursionError:
+        return malformed_body("nested too deeply")
+    except ValueError as error:
+        return malformed_body(_why(body, form, error))
+    try:
+        envelope = module.decode(whole, type=_Any)
+        method = bytes(envelope.method)
+        call = encoded_call(bytes(envelope.args), bytes(envelope.kwargs), form)
+        if isinstance(call, Failure):
+            return call
+        return (plain_reader(form)(method) if 0 < len(method) < LONGEST_METHOD else None), call
+    except msgspec.ValidationError:
+        return no_call()
+    except ValueError as error:
+        return malformed_body(str(error))
 
 
-def shallow(decoded: Any, body: bytes, openers: bytes) -> Any:
-    """``decoded`` itself, unless it is too deep; it cannot be while ``body`` has few ``openers``.
-
-    Those are the octets with which a list or a map begins.
-
-    Raises:
-        ValueError: It is.
-    """
-    if len(body) - len(body.translate(None, openers)) > MAX_DEPTH and too_deep(decoded):
-        raise ValueError("nested too deeply")
-    return decoded
-
-
-def too_deep(value: Any, depth: int = MAX_DEPTH) -> bool:
-    """Whether lists and maps in ``value`` nest deeper than ``depth``."""
-    level = [value] if type(value) in (list, dict) else []
-    while level and depth > 0:
-        depth -= 1
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if type(outer) is dict else outer)
-            if type(inner) is list or type(inner) is dict
-        ]
-    return any(level)
+def _why(body: bytes, form: Format, error: ValueError) -> str:
+    return f"malformed JSON: {error}" if form == "json" else malformed_msgpack(body)

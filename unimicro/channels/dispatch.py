@@ -12,9 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.channels.asgi import encoded
+from unimicro.channels.call_door import CallDoor, writers_of
 from unimicro.channels.codecs import Codec, json_codec, msgpack_codec
-from unimicro.forms import malformed_body, refused_coding
-from unimicro.frontend import FrontEnd, operation_name, read_call
+from unimicro.forms import refused_coding
 from unimicro.outcome import Failure, Left, Outcome
 from unimicro.routes.answers import failed_call, failure_headers
 
@@ -49,7 +49,7 @@ class DispatchAnswer(NamedTuple):
     body: bytes
 
 
-class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
+class DispatchDoor(CallDoor[DispatchRequest, DispatchAnswer]):
     """The dispatch endpoint without its transport."""
 
     name = "dispatch"
@@ -59,12 +59,7 @@ class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
         codecs = (json_codec(), msgpack_codec())
         self._json = codecs[0]
         self._codecs = {codec.content_type: codec for codec in codecs}
-        # By what follows the component in an envelope's ``method``.
-        self._entries = {
-            name.replace(".", ":"): name
-            for name, operation in app.operations.items()
-            if operation.http is not None
-        }
+        self._writers = {codec.form: writers_of(app.operations, codec.form) for codec in codecs}
 
     def request(self, body: bytes, metadata: Metadata, problem: Failure | None = None) -> DispatchRequest:
         """A request as its transport got it; ``problem`` is why the transport could not read it."""
@@ -85,30 +80,21 @@ class DispatchDoor(FrontEnd[DispatchRequest, DispatchAnswer]):
         body, metadata, codec, problem = native
         if problem is not None:
             return Left(problem)
-        try:
-            envelope = codec.decode(body)
-        except ValueError as error:
-            return Left(malformed_body(str(error)))
-        payload = read_call(envelope)
-        if isinstance(payload, Failure):
-            return Left(payload)
-        method = envelope.get("method")
-        known = self._entries.get(method.partition(":")[2]) if type(method) is str else None
-        if known is not None:
-            return self.invocation(known, payload, metadata, native)
-        operation = operation_name(method)
-        if operation is None:
-            errors = [{"name": "method", "message": "expected 'component:service:method'"}]
-            return Left(Failure("invalid_argument", "malformed call", errors=errors, layer="arguments"))
-        return self.call_invocation(operation, payload, metadata, native=native)
+        opened = codec.open(body)
+        if isinstance(opened, Failure):
+            return Left(opened)
+        method, call = opened
+        return self.named(method, call, metadata, native)
 
     def encode(
         self, native: DispatchRequest, invocation: Invocation | None, outcome: Outcome[Any]
     ) -> DispatchAnswer:
         codec = native.codec
-        body = self.result_of(invocation, outcome, codec.encode_result)
-        if isinstance(body, Failure):
-            return _failed(codec, body, invocation)
+        result = self.result_of(invocation, outcome, self._writers[codec.form])
+        if isinstance(result, Failure):
+            return _failed(codec, result, invocation)
+        before, after = codec.around
+        body = b"%b%b%b" % (before, result, after)
         return _new(DispatchAnswer, (200, codec.headers, body))
 
 

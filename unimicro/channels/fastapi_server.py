@@ -10,10 +10,14 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from unimicro.channels.asgi import metadata_of, raw_path, read_body, send_answer
+from unimicro.channels.asgi import GONE, metadata_of, raw_path, read_body, send_answer
+from unimicro.channels.disconnects import while_connected
 from unimicro.channels.dispatch import DispatchDoor
+from unimicro.channels.draining import Draining, closing
+from unimicro.channels.stream import StreamServer
+from unimicro.channels.stream_frames import PATH as STREAM
 from unimicro.errors import DefinitionError, require
-from unimicro.outcome import Failure
+from unimicro.outcome import Failure, Left
 from unimicro.routes.http import HttpDoor
 from unimicro.routes.request import parse_target
 
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from unimicro.app import App
-    from unimicro.channels.asgi import Receive, Scope, Send
+    from unimicro.channels.asgi import AsgiApp, Receive, Scope, Send
 
 INVOKE = "/invoke"
 RAW_INVOKE = INVOKE.encode()
@@ -39,6 +43,7 @@ class FastApiServer(HttpDoor):
     """The app behind ASGI."""
 
     name = "fastapi"
+    channels = ("dispatch-msgpack", "dispatch-json", "rest", "stream")
 
     def __init__(self, app: App) -> None:
         super().__init__(app)
@@ -46,6 +51,7 @@ class FastApiServer(HttpDoor):
             raise DefinitionError(f"{INVOKE} is this door's dispatch endpoint: give that entry another path")
         self._max_body_bytes = app.settings.max_body_bytes
         self.dispatch = DispatchDoor(app)
+        self.stream = StreamServer(app)
         self.fastapi = self._fastapi()
         self.native = Server(self)
 
@@ -68,9 +74,11 @@ class FastApiServer(HttpDoor):
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
+        self.app.presence.plan(self.channels)
         await self.app.astart()
         try:
-            yield
+            async with Draining(self):
+                yield
         finally:
             await self.app.astop()
 
@@ -85,7 +93,9 @@ class FastApiServer(HttpDoor):
         request = self.request(
             scope["method"], raw_path(scope), query_string, metadata, body, unreadable, scope
         )
-        answer = await self.ahandle(request)
+        answer = await while_connected(
+            receive, self.ahandle(request), lambda: self.encode(request, None, Left(GONE))
+        )
         await send_answer(send, answer.status, answer.headers, answer.body, answer.length)
 
     def knows(self, scope: Scope) -> bool:
@@ -99,7 +109,11 @@ class FastApiServer(HttpDoor):
         body, problem = await read_body(receive, metadata, self._max_body_bytes)
         if scope["method"] != "POST":
             problem = POST_ONLY
-        status, headers, body = await self.dispatch.ahandle(self.dispatch.request(body, metadata, problem))
+        door = self.dispatch
+        request = door.request(body, metadata, problem)
+        status, headers, body = await while_connected(
+            receive, door.ahandle(request), lambda: door.encode(request, None, Left(GONE))
+        )
         headers = [*headers, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -127,14 +141,22 @@ class Server:
     """
 
     def __init__(self, server: FastApiServer) -> None:
-        self._invoke = server.invoke
+        self._invoke: AsgiApp = server.invoke
+        self._stream = server.stream
         self.fastapi = server.fastapi
+        self._below: AsgiApp = server.fastapi
+
+    def close_connections(self) -> None:
+        """Let each answer from now on be the last one of its connection."""
+        self._invoke, self._below = closing(self._invoke), closing(self._below)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].endswith(INVOKE) and _is_invoke(scope):
             await self._invoke(scope, receive, send)
+        elif scope["type"] == "websocket" and raw_path(scope) == STREAM:
+            await self._stream(scope, receive, send)
         else:
-            await self.fastapi(scope, receive, send)
+            await self._below(scope, receive, send)
 
 
 def _is_invoke(scope: Scope) -> bool:

@@ -10,8 +10,9 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+from unimicro.call_reader import read_call
 from unimicro.errors import PluginError
-from unimicro.frontend import FrontEnd, operation_name, read_call
+from unimicro.frontend import FrontEnd, operation_name
 from unimicro.lambda_adapter.events import EventKind, LambdaCall, deadline_of, request_id
 from unimicro.metadata import Metadata
 from unimicro.outcome import Failure, Left, Outcome

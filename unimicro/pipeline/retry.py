@@ -102,6 +102,10 @@ class Retry(Policy):
                 "a retry needs an entry that may be repeated: declare safe=True, idempotent=True or key='...'"
             )
 
+    def repeats(self, failure: Failure) -> bool:
+        """Whether a call that came to ``failure`` may be made again; a derived policy may know of fewer."""
+        return True
+
     def worst_case(self, below: Bound) -> Bound:
         """Counts the waits of ``backoff``; a longer ``retry_after`` is bounded by the deadline alone."""
         waits = sum(map(self._schedule().longest, range(1, self.attempts)))
@@ -164,6 +168,8 @@ class _Retrying:
     def _may_pass(self, failure: Failure) -> bool:
         """Whether the entry, which is repeatable, should be called again after ``failure``."""
         if failure.details is not None and failure.details.get("retry") is False:
+            return False
+        if not self._settings.repeats(failure):
             return False
         if failure.layer == "breaker":
             return self._settings.wait_for_probe and failure.retry_after is not None

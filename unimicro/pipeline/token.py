@@ -101,4 +101,5 @@ def _allows(answer: object, stage: str) -> bool:
 
 
 def _denied() -> Failure:
-    return Failure("permission_denied", "the token is not accepted here", policy=Token.label)
+    text, reason = "the token is not accepted here", {"reason": "invalid"}
+    return Failure("permission_denied", text, policy=Token.label, details=reason)

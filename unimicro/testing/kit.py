@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -11,16 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from unimicro.app import App
-from unimicro.errors import NotFound, ServiceError
+from unimicro.errors import NotFound, ServiceError, Unavailable
 from unimicro.invocation import Invocation
-from unimicro.outcome import Response
+from unimicro.outcome import Failure, Response
+from unimicro.pipeline.authorizer import Authorizer
 from unimicro.pipeline.clock import VirtualClock
+from unimicro.pipeline.decider import Decider
 from unimicro.service import Service, entry
 from unimicro.signature import Body, Header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from unimicro.operation import Operation
+    from unimicro.pipeline.policy import Assembly
     from unimicro.pipeline.ports import Clock
 
 SECRET = "s3cr3t-in-an-exception"  # noqa: S105 - what must not leak
@@ -69,13 +74,47 @@ class OutOfStock(Exception):
     code = "failed_precondition"
 
 
+@dataclass
+class Shortage(Exception):
+    """A declared error with attributes."""
+
+    code = "resource_exhausted"
+
+    sku: str
+    wanted: Line
+    until: datetime
+    color: Color = Color.RED
+
+
+@dataclass(frozen=True)
+class Yesterday(Authorizer):
+    """Every token has expired."""
+
+    label = "token"
+
+    def decider(self, operation: Operation, assembly: Assembly) -> Decider:  # noqa: ARG002 - the base's
+        reason = {"reason": "expired"}
+        return Decider(lambda _: Failure("permission_denied", "the token has expired", details=reason))
+
+
 class Kit(Service):
-    """Echoes, fails, waits."""
+    """Echoes, fails, waits.
+
+    Attributes:
+        clock: The app's.
+        calls: How often ``count`` has run.
+        keys: Idempotency keys of the attempts of ``flaky``.
+        waiting: Set while ``wait`` or ``hold`` runs.
+        cancelled: Set when ``wait`` was cancelled.
+        released: Ends ``hold``.
+    """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(name="kit")
         self.clock = clock
         self.calls = 0
+        self.keys: list[str | None] = []
+        self.waiting, self.cancelled, self.released = (threading.Event() for _ in range(3))
 
     def token_authorizer(self, token: str) -> bool | str:
         if token == "raise":  # noqa: S105
@@ -253,6 +292,52 @@ class Kit(Service):
     def count(self) -> int:
         self.calls += 1
         return self.calls
+
+    @entry(errors=[OutOfStock, Shortage])
+    def short(self, *, sku: str, wanted: Line, until: datetime) -> None:
+        raise Shortage(sku, wanted, until, color=Color.BLUE)
+
+    @entry(auth=Yesterday())
+    async def outdated(self) -> None:
+        return None
+
+    @entry(idempotent=True)
+    def flaky(self, invocation: Invocation, *, failures: int) -> list[str | None]:
+        """The keys of all attempts, once it has failed as often as asked."""
+        self.keys.append(invocation.key)
+        if len(self.keys) <= failures:
+            raise Unavailable("not yet")
+        keys, self.keys = self.keys, []
+        return keys
+
+    @entry
+    async def seen(self, invocation: Invocation) -> dict[str, Any]:
+        """What travelled beside the arguments."""
+        trace = invocation.trace
+        return {
+            "trace": trace and trace.trace_id,
+            "state": trace and trace.state,
+            "key": invocation.key,
+            "limited": invocation.deadline is not None,
+        }
+
+    @entry
+    async def wait(self) -> str:
+        """Real time passes; a minute of it."""
+        self.waiting.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return "late"
+
+    @entry
+    def hold(self) -> str:
+        """The same in a thread."""
+        self.waiting.set()
+        self.released.wait(60)
+        return "late"
 
     @entry(no_auth=True)
     def open(self, invocation: Invocation) -> dict[str, Any]:
