@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from unimicro.metadata import NO_METADATA, Metadata, TraceContext
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from unimicro.outcome import Failure
 
@@ -210,6 +210,10 @@ def _principal(
 
 
 current: ContextVar[Invocation | None] = ContextVar("unimicro_invocation", default=None)
+
+
+calls_made: ContextVar[dict[str, Iterator[int]] | None] = ContextVar("unimicro_calls_made", default=None)
+"""While a call with a key is served: operation to the numbers of its next calls, anew for each attempt."""
 
 
 def current_invocation() -> Invocation | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rpc_peers.payload import Node  # noqa: TC001 - read from the hints of the entry
 from rpc_peers.serving import serve_asgi
-
 from unimicro import App, Service, connect, entry
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unimicro.invocation import Invocation, current
+from unimicro.invocation import Invocation, calls_made, current
 from unimicro.operation import unexpected_failure
 from unimicro.outcome import SUCCESS, Either, Failure, Left, Outcome
 from unimicro.pipeline.deadline import PastDeadline, expired, late
@@ -157,6 +157,7 @@ def run_method(operation: Operation, invoke: Callable[[Invocation], Any], clock:
         if deadline is not None and now() >= deadline:
             return Left(expired("not started: "))
         token = current.set(invocation)
+        counting = None if invocation.key is None else calls_made.set({})
         try:
             value = invoke(invocation)
             outcome = Either(value, SUCCESS) if outcome_of is None else outcome_of(value)
@@ -166,6 +167,8 @@ def run_method(operation: Operation, invoke: Callable[[Invocation], Any], clock:
             return Left(operation.failure(error, invocation))
         finally:
             current.reset(token)
+            if counting is not None:
+                calls_made.reset(counting)
         if deadline is not None and now() >= deadline:
             return late(invocation, dropped=outcome)
         return outcome

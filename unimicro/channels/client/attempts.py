@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unimicro.channels.client.channel import NotSent, not_sent
+from unimicro.errors import ConfigurationError
 from unimicro.outcome import Failure, Left, failure_of
 from unimicro.pipeline.circuit import CircuitOpen
 from unimicro.pipeline.deadline import expired
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from unimicro.invocation import Invocation
     from unimicro.outcome import Outcome
 
-__all__ = ["Attempt", "late_outcome"]
+__all__ = ["Attempt"]
 
 
 class Attempt:
@@ -29,7 +30,7 @@ class Attempt:
         choose: The selector's.
     """
 
-    __slots__ = ("_asked", "_choose", "_endpoints", "_failed", "_operation", "_refusals", "_unsent")
+    __slots__ = ("_asked", "_choose", "_deadline", "_endpoints", "_failed", "_operation", "_refusals", "_unsent")
 
     def __init__(
         self,
@@ -40,14 +41,18 @@ class Attempt:
     ) -> None:
         self._operation = operation
         self._asked: list[Endpoint] = invocation.native
+        self._deadline = invocation.deadline
         self._endpoints = endpoints
         self._choose = choose
         self._failed: list[Endpoint] = []
         self._unsent: Outcome[Any] | None = None
         self._refusals: list[Failure] = []
 
-    def next(self) -> Endpoint | None:
+    def next(self, now: float) -> Endpoint | None:
         """Whom to ask, with the call begun there: rather one that was not asked for this call yet."""
+        if self._deadline is not None and now >= self._deadline:
+            self._unsent = Left(expired("not started: "))
+            return None
         while True:
             endpoint = self._chosen()
             # One that left the list between the two lines is not in the next one.
@@ -64,7 +69,11 @@ class Attempt:
         able = [endpoint for endpoint in left if not endpoint.refuses(self._operation)]
         asked = self._asked
         fresh = [endpoint for endpoint in able if endpoint not in asked] if asked else able
-        endpoint = self._choose(fresh or able or left)
+        offered = fresh or able or left
+        endpoint = self._choose(offered)
+        if endpoint not in offered:
+            # Believed, one that refuses would be asked without end.
+            raise ConfigurationError(f"the selector chose {endpoint!r}, which it was not offered")
         asked.append(endpoint)
         return endpoint
 
@@ -98,7 +107,7 @@ class Attempt:
         if self._unsent is not None:
             return self._unsent
         if not self._refusals:
-            return not_sent(f"no instance of {service!r} is known")
+            return not_sent(f"no instance of {service!r} is known on channel {self._endpoints.channel!r}")
         first = min(self._refusals, key=lambda failure: failure.retry_after or 0.0)
         # Its own text names an address, which may reach the callers of a service that hands it on.
         return Left(
@@ -111,10 +120,3 @@ class Attempt:
                 cause=first.cause,
             )
         )
-
-
-def late_outcome(invocation: Invocation, now: float) -> Outcome[Any] | None:
-    """The outcome of a call whose deadline has passed before it was sent; ``None`` for any other."""
-    if invocation.deadline is None or now < invocation.deadline:
-        return None
-    return Left(expired("not started: "))

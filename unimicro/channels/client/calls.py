@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.channels.client.attempts import Attempt, late_outcome
+from unimicro.channels.client.attempts import Attempt
 from unimicro.channels.client.context import key_for
 from unimicro.channels.client.own_token import token_stage
 from unimicro.errors import unwrap
@@ -137,10 +137,10 @@ class _Target:
 
     def _send(self, invocation: Invocation) -> Outcome[Any]:
         attempt = Attempt(self._name, invocation, self._endpoints, self._choose)
-        while (endpoint := attempt.next()) is not None:
-            began, outcome = self._now(), None
+        while (endpoint := attempt.next(began := self._now())) is not None:
+            outcome = None
             try:
-                outcome = late_outcome(invocation, began) or self._runner_of(endpoint)(invocation)
+                outcome = self._runner_of(endpoint)(invocation)
             finally:
                 over = attempt.leave(endpoint, outcome, self._now() - began)
             if over:
@@ -149,10 +149,10 @@ class _Target:
 
     async def _asend(self, invocation: Invocation) -> Outcome[Any]:
         attempt = Attempt(self._name, invocation, self._endpoints, self._choose)
-        while (endpoint := attempt.next()) is not None:
-            began, outcome = self._now(), None
+        while (endpoint := attempt.next(began := self._now())) is not None:
+            outcome = None
             try:
-                outcome = late_outcome(invocation, began) or await self._runner_of(endpoint)(invocation)
+                outcome = await self._runner_of(endpoint)(invocation)
             finally:
                 over = attempt.leave(endpoint, outcome, self._now() - began)
             if over:
@@ -176,7 +176,7 @@ class _Target:
         policies = [_at_endpoint(policy, self._name, endpoint.uri) for policy in self._policies]
         stages = self._stages(policies, assembly)
         for policy in policies:
-            if isinstance(policy, Breaker):
+            if isinstance(policy, Breaker) and policy.mode == "enforce":
                 endpoint.circuits[self._name] = find_circuit(assembly, policy.circuit)
         wire, connection = self._wire, endpoint.connection
         if self._operation.is_async:

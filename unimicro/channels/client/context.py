@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
-from collections import Counter, OrderedDict
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from unimicro.errors import ConfigurationError
+from unimicro.invocation import calls_made
 from unimicro.metadata import Metadata
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from unimicro.invocation import Invocation
 
 __all__ = ["Outgoing", "idempotency_key", "key_for"]
+
 
 class Outgoing:
     """Makes the metadata of outgoing calls.
@@ -34,7 +35,7 @@ class Outgoing:
     """
 
     def __init__(self, token: str | Callable[[], str | None] | None, *, forward: bool = True) -> None:
-        self._token = _credentials(token) if isinstance(token, str) else token
+        self._token = token if token is None or callable(token) else _credentials(token)
         self._forward = forward
 
     def metadata(self, served: Invocation | None, key: str | None) -> Metadata:
@@ -46,7 +47,8 @@ class Outgoing:
         if served is not None and served.trace is not None:
             trace = served.trace
             fields["traceparent"] = f"00-{trace.trace_id}-{trace.parent_id}-{trace.flags}"
-            if trace.state:
+            # One that no header can carry must not keep the call from being made.
+            if trace.state.isascii() and trace.state.isprintable() and trace.state:
                 fields["tracestate"] = trace.state
         if key is not None:
             fields["idempotency-key"] = f'"{key}"'
@@ -63,7 +65,7 @@ class Outgoing:
         return self._token
 
 
-def _credentials(token: str) -> str:
+def _credentials(token: object) -> str:
     if not (isinstance(token, str) and token.isascii() and token.isprintable() and token.strip()):
         # Not shown: it is a secret.
         raise ConfigurationError("the token is no printable ASCII text")
@@ -71,51 +73,42 @@ def _credentials(token: str) -> str:
 
 
 class _Origin:
-    """What keys are derived from: run again, the n-th call of an operation gets the same key."""
+    """What keys are derived from: run again, the n-th call of an operation gets the same key.
 
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._made: Counter[str] = Counter()
-        self._lock = Lock()
+    Args:
+        words: All that they depend on.
+        numbers: Operation to the numbers of its calls.
+    """
+
+    def __init__(self, words: tuple[str, ...], numbers: dict[str, Iterator[int]]) -> None:
+        self._words = words
+        self._numbers = numbers
 
     def next(self, operation: str) -> str:
-        with self._lock:
-            self._made[operation] += 1
-            number = self._made[operation]
-        return hashlib.sha256(f"{self._key}\0{operation}\0{number}".encode()).hexdigest()[:40]
-
-
-class _Served:
-    """The origins of invocations with a key that are being served, by their ids."""
-
-    _MOST = 10_000
-
-    def __init__(self) -> None:
-        self._origins: OrderedDict[str, _Origin] = OrderedDict()
-        self._lock = Lock()
-
-    def origin(self, invocation_id: str, key: str) -> _Origin:
-        with self._lock:
-            known = self._origins.get(invocation_id)
-            if known is None:
-                known = self._origins[invocation_id] = _Origin(key)
-                if len(self._origins) > self._MOST:
-                    self._origins.popitem(last=False)
-            return known
+        number = next(self._numbers.setdefault(operation, itertools.count(1)))
+        # As a literal, so that no two are one text.
+        return hashlib.sha256(repr((*self._words, operation, number)).encode()).hexdigest()[:40]
 
 
 _given: ContextVar[_Origin | None] = ContextVar("unimicro_idempotency_key", default=None)
-_served = _Served()
 
 
 @contextmanager
 def idempotency_key(key: str) -> Iterator[None]:
     """Calls made inside carry keys derived from ``key``: run again, they are the same calls.
 
+    The n-th call of an operation is the same call each time, so calls made at once, from several threads
+    or tasks, are told apart only if each has a key of its own.
+
     >>> with idempotency_key("import-2026-11-21"):
     ...     orders.place("42")
+
+    Raises:
+        ValueError: ``key`` is no text, or empty.
     """
-    token = _given.set(_Origin(key))
+    if not isinstance(key, str) or not key.strip():
+        raise ValueError(f"an idempotency key is text that is not empty, not {key!r}")
+    token = _given.set(_Origin((key,), {}))
     try:
         yield
     finally:
@@ -125,9 +118,12 @@ def idempotency_key(key: str) -> Iterator[None]:
 def key_for(operation: str, served: Invocation | None) -> str:
     """The idempotency key of one logical call.
 
-    Made up, unless the call is made under ``idempotency_key`` or while a call with a key is served.
+    Made up, unless the call is made under ``idempotency_key`` or while a call with a key is served: then it
+    depends on what that key counts for as well, which is one principal and one operation.
     """
     origin = _given.get()
-    if origin is None and served is not None and served.key is not None:
-        origin = _served.origin(served.id, served.key)
+    numbers = calls_made.get()
+    if origin is None and served is not None and served.key is not None and numbers is not None:
+        subject = "" if served.principal is None else served.principal.subject
+        origin = _Origin((subject, served.operation, served.key), numbers)
     return os.urandom(16).hex() if origin is None else origin.next(operation)

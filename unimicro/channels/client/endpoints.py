@@ -7,8 +7,6 @@ from math import exp
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from unimicro.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -91,7 +89,7 @@ class Endpoint:
                 self._learn(seconds, failed)
             over = self._retired and self.in_flight == 0
         if over:
-            self._close()
+            self.close()
 
     def _learn(self, seconds: float, failed: bool) -> None:
         now = self._now()
@@ -134,9 +132,10 @@ class Endpoint:
             self._retired = True
             over = self.in_flight == 0
         if over:
-            self._close()
+            self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the connection, which opens again if it is used."""
         try:
             self.connection.close()
         except Exception:
@@ -156,6 +155,7 @@ class Endpoints:
 
     def __init__(self, channel: Channel[Any], uris: Iterable[str] = ()) -> None:
         self._channel = channel
+        self.channel = channel.name
         self._lock = Lock()
         self.making = Lock()
         """Held while something is made of an endpoint that its callers share."""
@@ -177,7 +177,8 @@ class Endpoints:
     def _made_if_possible(self, uri: str) -> Endpoint | None:
         try:
             return self._made(uri)
-        except ConfigurationError as error:
+        except Exception as error:
+            # Whatever it is: one bad address must not take the others away.
             log.warning("an address of channel %s is left out: %s", self._channel.name, error)
             return None
 
@@ -188,7 +189,7 @@ class Endpoints:
     def close(self) -> None:
         """Close all connections."""
         for endpoint in self.current:
-            endpoint.connection.close()
+            endpoint.close()
 
     async def aclose(self) -> None:
         """Close what the running event loop holds open, then the rest."""

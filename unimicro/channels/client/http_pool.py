@@ -7,6 +7,7 @@ end, and nothing is searched: httpcore's pool looks at every connection for ever
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections import deque
 from contextlib import suppress
 from functools import partial
@@ -32,7 +33,6 @@ require("httpcore", "client", "an HTTP channel")
 import httpcore  # noqa: E402 - only once it is known to be there
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from unimicro.channels.client.http_transport import Message, Parts
@@ -99,7 +99,7 @@ class Pool(Transport):
         except BaseException:
             connection.close()
             raise
-        if not idle.put(connection):
+        if _has_more(connection, response) or not idle.put(connection):
             connection.close()
         return answer
 
@@ -149,7 +149,7 @@ class Pool(Transport):
         except BaseException:
             await connection.aclose()
             raise
-        if not idle.put(connection):
+        if _has_more(connection, response) or not idle.put(connection):
             await connection.aclose()
         return answer
 
@@ -209,6 +209,28 @@ def _broken(error: Exception) -> Exception:
     if isinstance(error, httpcore.ConnectError | httpcore.ProxyError):
         return NotReached("no connection")
     return BrokenConnection("the connection broke")
+
+
+def _has_more(connection: BoundedConnection | httpcore.AsyncHTTPConnection, answer: httpcore.Response) -> bool:
+    """Whether octets came behind an answer: they would be taken for the answer to the next request.
+
+    Such as the body of a 204. Those that are still in the socket are seen before it is used again.
+    """
+    # httpcore has no name for the two that is public; without them a connection is not used again.
+    state = getattr(getattr(connection, "_connection", None), "_h11_state", None)
+    if state is None or state.trailing_data[0]:
+        return True
+    tls = answer.extensions["network_stream"].get_extra_info("ssl_object")
+    if not isinstance(tls, ssl.SSLObject):
+        return False
+    # On an event loop TLS reads ahead.
+    try:
+        tls.read(1)
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError:
+        return True
+    return True
 
 
 class _Idle(Generic[C]):

@@ -7,11 +7,11 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from unimicro.errors import DefinitionError
-from unimicro.operation import bindings_of, operations_of
+from unimicro.operation import operations_of
 from unimicro.service import Service, snake_case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
     from unimicro.operation import Operation
 
@@ -57,6 +57,7 @@ class Interface:
             raise DefinitionError(
                 f"{declared.__name__} has no entries: nothing of it can be called from afar"
             )
+        _refuse_the_rest(declared, self._proxy, self.operations)
 
     def _new(self, name: str) -> Any:
         made: Any = object.__new__(self._proxy)
@@ -73,7 +74,7 @@ class Interface:
         made: Any = self._new(self.name)
         for name, method in methods.items():
             operation = self.operations[name]
-            functools.update_wrapper(method, getattr(self.declared, name), updated=())
+            functools.update_wrapper(method, getattr(self._bare, name), updated=())
             method.__qualname__ = f"{self.declared.__name__} proxy, {operation.name}"
             vars(made)[name] = method
         vars(made)[_OWNER] = owner
@@ -96,18 +97,31 @@ def owner_of(proxy: object) -> Any:
 
 
 def _proxy_class(declared: Any) -> type:
-    """A subclass in which nothing runs that is no entry: its objects have no state of the service."""
-    entries = bindings_of(declared)
-    own = declared.__mro__[: declared.__mro__.index(Service)]
-    others = {
-        name: _only_there(declared.__name__, name)
-        for kind in own
-        for name, value in vars(kind).items()
-        if inspect.isfunction(value) and name not in entries and not name.startswith("__")
-    }
-    proxy = type(f"{declared.__name__}Proxy", (declared,), {"__module__": declared.__module__, **others})
+    """A subclass; its objects have no state of the service."""
+    try:
+        proxy = type(f"{declared.__name__}Proxy", (declared,), {"__module__": declared.__module__})
+    except Exception as error:
+        raise DefinitionError(
+            f"no proxy of {declared.__name__} can be made: a class cannot be derived from it: {error}"
+        ) from error
     proxy.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]
+    if hasattr(declared, "__del__"):
+        proxy.__del__ = _nothing  # type: ignore[attr-defined]  # there is nothing to release
     return proxy
+
+
+def _nothing(_: object) -> None:
+    pass
+
+
+def _refuse_the_rest(declared: Any, proxy: type, operations: Container[str]) -> None:
+    """Let no method run here that cannot be called there."""
+    for kind in declared.__mro__:
+        if kind in Service.__mro__:
+            continue
+        for name, value in vars(kind).items():
+            if inspect.isfunction(value) and name not in operations and not name.startswith("__"):
+                setattr(proxy, name, _only_there(declared.__name__, name))
 
 
 def _only_there(interface: str, name: str) -> Callable[..., Any]:

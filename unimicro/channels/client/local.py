@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from unimicro.channels.client.channel import Channel, Connection
+from unimicro.channels.client.channel import Channel, Connection, NotSent
 from unimicro.errors import ConfigurationError
 from unimicro.invocation import IN_PROCESS
+from unimicro.outcome import Left, failure_of
+from unimicro.pipeline.circuit import CircuitOpen
 
 if TYPE_CHECKING:
     from unimicro.app import App
@@ -37,13 +40,23 @@ class LocalConnection(Connection[None]):
         self._app = app
 
     def invoke(self, wire: None, invocation: Invocation) -> Outcome[Any]:
-        return self._app.run(self._received(invocation))
+        return _answer(self._app.run(self._received(invocation)))
 
     async def ainvoke(self, wire: None, invocation: Invocation) -> Outcome[Any]:
-        return await self._app.arun(self._received(invocation))
+        return _answer(await self._app.arun(self._received(invocation)))
 
     def _received(self, invocation: Invocation) -> Invocation:
         """Code that holds the app is trusted, as with ``App.call``."""
         return invocation._replace(
             principal=IN_PROCESS, door="local", stage=self._app.settings.stage, native=None
         )
+
+
+def _answer(outcome: Outcome[Any]) -> Outcome[Any]:
+    """As every channel brings it back: a failure of the service is none of its client.
+
+    A service may hand on the failure of a call of its own that was never sent. It has run itself.
+    """
+    if outcome.monoid[1] or not isinstance(failure_of(outcome).cause, NotSent | CircuitOpen):
+        return outcome
+    return Left(replace(failure_of(outcome), cause=None))

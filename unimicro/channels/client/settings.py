@@ -44,6 +44,17 @@ class ClientSettings:
     selector: Callable[[], Selector]
     policies: tuple[Policy, ...]
 
+    def new_selector(self) -> Selector:
+        """One for a proxy.
+
+        Raises:
+            ConfigurationError: What was given makes none.
+        """
+        made = self.selector()
+        if not callable(getattr(made, "choose", None)):
+            raise ConfigurationError(f"selector must make an object with a method choose, it made {made!r}")
+        return made
+
     def for_operation(self, operation: Operation, route: Route) -> Route:
         """``route`` with the policies that may stand on ``operation``.
 
@@ -108,7 +119,8 @@ def _tables(tables: Mapping[str, Any], service: str) -> Iterator[tuple[str, Mapp
                 raise ConfigurationError(f"clients.{name} must be a table, got {value!r}")
             _require_client_policy(name, "clients")
     yield "clients", wide
-    yield f"clients.{service}", tables.get(service, {})
+    # One that is called as a setting of all has no table of its own.
+    yield f"clients.{service}", {} if service in wide else tables.get(service, {})
 
 
 def _require_client_policy(name: str, where: str) -> None:
