@@ -382,6 +382,26 @@ def test_a_connection_that_the_server_closed_while_idle_is_not_used(method, tran
         assert server.connections == 3
 
 
+NOT_ASKED_FOR = json_answer(b'{"result":"of nobody","exception":null}')
+CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n24\r\n" + OK[-33:] + b"   \r\n0\r\n\r\n"
+BEYOND = {
+    "another answer": OK + NOT_ASKED_FOR,
+    "another answer after chunks": CHUNKED + NOT_ASKED_FOR,
+    "the body of a 204": b"HTTP/1.1 204 X\r\n\r\n" + NOT_ASKED_FOR,
+    "the body of a 304": b"HTTP/1.1 304 X\r\ncontent-length: 99\r\n\r\n" + NOT_ASKED_FOR,
+    "a line": OK + b"\r\n",
+    "an interim answer": OK + b"HTTP/1.1 100 Continue\r\n\r\n",
+}
+
+
+@every_way
+@pytest.mark.parametrize("case", BEYOND)
+def test_what_comes_behind_an_answer_is_not_the_answer_to_the_next_call(case, method, transport):
+    with RawServer(answering(BEYOND[case], OK)) as server:
+        assert twice(server, method, transport)[1] == "ok"
+        assert (server.connections, len(server.requests)) == (2, 2)
+
+
 # -- cancellation ----------------------------------------------------------------------------------
 
 

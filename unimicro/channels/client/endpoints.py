@@ -141,6 +141,13 @@ class Endpoint:
         except Exception:
             log.exception("a connection could not be closed")
 
+    async def aclose(self) -> None:
+        """Close of it what the running event loop holds open."""
+        try:
+            await self.connection.aclose()
+        except Exception:
+            log.exception("a connection could not be closed")
+
 
 class Endpoints:
     """The endpoints of a component on one channel; a change of the list keeps what is known of the rest.
@@ -194,7 +201,7 @@ class Endpoints:
     async def aclose(self) -> None:
         """Close what the running event loop holds open, then the rest."""
         for endpoint in self.current:
-            await endpoint.connection.aclose()
+            await endpoint.aclose()
         self.close()
 
 

@@ -211,7 +211,9 @@ def _broken(error: Exception) -> Exception:
     return BrokenConnection("the connection broke")
 
 
-def _has_more(connection: BoundedConnection | httpcore.AsyncHTTPConnection, answer: httpcore.Response) -> bool:
+def _has_more(
+    connection: BoundedConnection | httpcore.AsyncHTTPConnection, answer: httpcore.Response
+) -> bool:
     """Whether octets came behind an answer: they would be taken for the answer to the next request.
 
     Such as the body of a 204. Those that are still in the socket are seen before it is used again.

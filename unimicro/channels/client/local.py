@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from unimicro.channels.client.channel import Channel, Connection, NotSent
@@ -59,4 +59,6 @@ def _answer(outcome: Outcome[Any]) -> Outcome[Any]:
     """
     if outcome.monoid[1] or not isinstance(failure_of(outcome).cause, NotSent | CircuitOpen):
         return outcome
-    return Left(replace(failure_of(outcome), cause=None))
+    failure = copy(failure_of(outcome))
+    failure.cause = None
+    return Left(failure)

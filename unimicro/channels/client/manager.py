@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import AsyncExitStack, ExitStack
 from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["ServiceManager", "connect", "disconnect"]
 
 T = TypeVar("T")
+_Place = tuple[str, str, tuple[str, ...]]
+"""Component, channel, and the addresses that were given."""
 
 PREFERENCE = ("dispatch-msgpack", "dispatch-json", "rest", "stream")
 """Which channel is taken where neither the caller nor the configuration says."""
@@ -49,7 +53,8 @@ class ServiceManager:
     Args:
         app: Its services are called in this process, through the same pipeline, unless another channel is
             asked for; its settings, clock and listeners are used.
-        registry: Where instances are found; by default what ``[registry]`` of the configuration says.
+        registry: Where instances are found; by default the app's, or what ``[registry]`` of the configuration
+            says.
         policies: Around every call, instead of those of the same name among ``DEFAULT_POLICIES``; the tables
             ``[clients]`` and ``[clients.<service>]`` of the configuration replace them in turn.
         selector: ``first``, ``round robin``, ``random``, ``two choices``, or a factory of a ``Selector``.
@@ -101,8 +106,10 @@ class ServiceManager:
         self._given_plugins = self._load_plugins(listed("plugins", plugins)) if plugins else None
         self._find_store = cache(StoreFinder({}, self._settings.stores))
         self._lock = Lock()
-        self._routes: dict[tuple[str, str, tuple[str, ...]], tuple[Channel[Any], Endpoints]] = {}
-        self._unwatch: list[Callable[[], None]] = []
+        self._own_registry: Registry | None = None
+        self._ways: dict[_Place, tuple[Channel[Any], Endpoints]] = {}
+        self._unwatch: dict[_Place, Callable[[], None]] = {}
+        self._assemblies: dict[tuple[Endpoints, str], Assembly] = {}
 
     def get_service(
         self,
@@ -117,7 +124,7 @@ class ServiceManager:
         Args:
             interface: A class derived from ``Service``, abstract or not.
             preferred_channel: Name of a channel; else what the configuration says, the app's own service, or
-                the first of ``PREFERENCE`` that an instance offers.
+                the one that most instances offer, of several the first of ``PREFERENCE``.
             address: Of the service, one or several, instead of a registry.
             name: Of the service, where its ``__init__`` gives it another than the class has.
 
@@ -133,21 +140,24 @@ class ServiceManager:
         settings = client_settings(
             known.name, self._settings.clients, self._policies, self._selector, preferred_channel, address
         )
+        selector = settings.new_selector()
         channel, endpoints = self._way(known, settings)
-        route = Route(
-            channel=channel,
-            endpoints=endpoints,
-            selector=settings.selector(),
-            policies=settings.policies,
-            assembly=self._assembly(),
-            assembly_of=self._assembly_of,
-            outgoing=self._outgoing,
-            token_source=self._token_source,
-        )
-        methods = {
-            method: method_for(operation, settings.for_operation(operation, route))
-            for method, operation in known.operations.items()
-        }
+        # Budgets and the like are those of a service, however many proxies of it there are.
+        with endpoints.making:
+            route = Route(
+                channel=channel,
+                endpoints=endpoints,
+                selector=selector,
+                policies=settings.policies,
+                assembly=self._assemblies.setdefault((endpoints, known.name), self._assembly()),
+                assembly_of=self._assembly_of,
+                outgoing=self._outgoing,
+                token_source=self._token_source,
+            )
+            methods = {
+                method: method_for(operation, settings.for_operation(operation, route))
+                for method, operation in known.operations.items()
+            }
         return cast("T", known.proxy(methods, self))
 
     async def aget_service(
@@ -179,10 +189,10 @@ class ServiceManager:
         registry = self._registry_for(interface)
         try:
             instances = registry.find(interface.component)
+            channel = settings.channel or _offered(instances)
+            return self._kept(interface, channel, tuple(uris_of(instances, channel)), registry)
         except RegistryUnavailable as error:
             raise ConfigurationError(f"{interface.name}: the registry does not answer: {error}") from error
-        channel = settings.channel or _offered(instances)
-        return self._kept(interface, channel, tuple(uris_of(instances, channel)), registry)
 
     def _is_local(self, interface: Interface, settings: ClientSettings) -> bool:
         served = self._app is not None and any(s.name == interface.name for s in self._app.services)
@@ -193,28 +203,41 @@ class ServiceManager:
         return served and settings.channel in ("", "local") and not settings.addresses
 
     def _registry_for(self, interface: Interface) -> Registry:
-        if self._registry is None:
-            if not self._settings.registry:
-                raise ConfigurationError(
-                    f"{interface.name}: nothing says where it is; give registry=, address=, or"
-                    f" [clients.{interface.name}] address in the configuration"
-                )
-            self._registry = builtin.registry(self._settings.registry, lambda: self._plugins)
-        return self._registry
+        found = self._registry or self._configured_registry()
+        if found is None:
+            raise ConfigurationError(
+                f"{interface.name}: nothing says where it is; give registry=, address=, or"
+                f" [clients.{interface.name}] address in the configuration"
+            )
+        return found
+
+    def _configured_registry(self) -> Registry | None:
+        """The app's, unless this manager has plugins of its own to look for it."""
+        if self._app is not None and self._given_plugins is None:
+            return self._app.registry
+        with self._lock:
+            if self._own_registry is None and self._settings.registry.keys() - builtin.OF_THE_APP:
+                self._own_registry = builtin.registry(self._settings.registry, lambda: self._plugins)
+            return self._own_registry
 
     def _kept(
         self, interface: Interface, channel_name: str, uris: tuple[str, ...], registry: Registry | None
     ) -> tuple[Channel[Any], Endpoints]:
-        """The endpoints of a component on a channel, made once: proxies of its services share them."""
-        place = (interface.component, channel_name, () if registry else uris)
+        """The endpoints of a component on a channel, made once: proxies of its services share them.
+
+        What a registry says is watched; after ``close`` anew.
+        """
+        given = uris if registry is None else ()
+        place = (interface.component, channel_name, given)
         with self._lock:
-            if place not in self._routes:
+            if place not in self._ways:
                 channel = self._channel(channel_name, interface)
-                endpoints = Endpoints(channel, uris)
-                self._routes[place] = channel, endpoints
-                if registry is not None:
-                    self._unwatch.append(registry.watch(interface.component, endpoints.take))
-            return self._routes[place]
+                self._ways[place] = channel, Endpoints(channel, given)
+            _, endpoints = self._ways[place]
+            if registry is not None and place not in self._unwatch:
+                endpoints.replace(uris)
+                self._unwatch[place] = registry.watch(interface.component, endpoints.take)
+            return self._ways[place]
 
     def _channel(self, name: str, interface: Interface) -> Channel[Any]:
         kind = self._channel_kind(name)
@@ -270,24 +293,34 @@ class ServiceManager:
     # -- the end -------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End all watches and connections; proxies can still be used and connect anew.
+        """End all watches and connections.
 
-        A registry that was given stays open.
+        Proxies can still be used: they connect anew, and hear of no changes until ``get_service`` is called
+        for their service again. A registry that was given stays open.
         """
-        for channel, endpoints in self._closing():
-            endpoints.close()
-            channel.close()
+        # A stack, as one that cannot be closed must not keep the others open.
+        with ExitStack() as closing:
+            self._end_watches(closing)
+            for channel, endpoints in tuple(self._ways.values()):
+                closing.callback(channel.close)
+                closing.callback(endpoints.close)
 
     async def aclose(self) -> None:
         """``close``, and what the running event loop holds open."""
-        for channel, endpoints in self._closing():
-            await endpoints.aclose()
-            await channel.aclose()
+        async with AsyncExitStack() as closing:
+            self._end_watches(closing)
+            for channel, endpoints in tuple(self._ways.values()):
+                closing.push_async_callback(channel.aclose)
+                closing.push_async_callback(endpoints.aclose)
 
-    def _closing(self) -> list[tuple[Channel[Any], Endpoints]]:
-        while self._unwatch:
-            self._unwatch.pop()()
-        return list(self._routes.values())
+    def _end_watches(self, closing: ExitStack | AsyncExitStack) -> None:
+        with self._lock:
+            watches, self._unwatch = self._unwatch, {}
+            registry, self._own_registry = self._own_registry, None
+        if registry is not None:
+            closing.callback(registry.close)
+        for end in watches.values():
+            closing.callback(end)
 
     def __enter__(self) -> Self:
         return self
@@ -303,8 +336,14 @@ class ServiceManager:
 
 
 def _offered(instances: Sequence[Instance]) -> str:
-    offered = {address.channel for instance in instances for address in instance.addresses}
-    return next((channel for channel in PREFERENCE if channel in offered), PREFERENCE[0])
+    """The channel on which most instances can be called; of several the first of ``PREFERENCE``."""
+    healthy = [instance for instance in instances if instance.status != "critical"]
+    offered = Counter(
+        channel
+        for instance in healthy or instances
+        for channel in {address.channel for address in instance.addresses}
+    )
+    return max(PREFERENCE, key=offered.__getitem__)
 
 
 def connect(
