@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from http.client import HTTPConnection
+from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -26,16 +30,12 @@ class TestConsulBreakerStore(SharedBreakerStoreLaws):
 
 @pytest.fixture
 def requests_seen(monkeypatch):
-    """URL and headers of each request that a store sends."""
-    from requests import Session
-
-    seen, send = [], Session.send
+    """The header fields of each request that a store sends."""
+    seen, send = [], HTTPConnection.request
     monkeypatch.setattr(
-        Session,
-        "send",
-        lambda self, request, **options: (
-            seen.append((request.url, request.headers)) or send(self, request, **options)
-        ),
+        HTTPConnection,
+        "request",
+        lambda self, *args, **options: seen.append(options["headers"]) or send(self, *args, **options),
     )
     return seen
 
@@ -46,7 +46,7 @@ def test_the_address_and_token_given_win_over_the_environment(url, requests_seen
     monkeypatch.setenv("CONSUL_HTTP_TOKEN", "of-the-environment")
     assert ConsulBreakerStore(url=url, token="given", timeout=10).read("nothing") is None
     assert ConsulBreakerStore(url=url, timeout=10).read("nothing") is None
-    assert [headers["X-Consul-Token"] for _, headers in requests_seen] == ["given", "of-the-environment"]
+    assert [headers["X-Consul-Token"] for headers in requests_seen] == ["given", "of-the-environment"]
 
 
 def test_a_circuit_written_by_another_between_look_and_write_is_not_overwritten(url, monkeypatch):
@@ -58,7 +58,7 @@ def test_a_circuit_written_by_another_between_look_and_write_is_not_overwritten(
 
     def late_put(self, key, value, cas):
         # Deleted and written anew: the version is the same again, Consul's index is not.
-        self.delete(key)
+        urlopen(Request(f"{url}/v1/kv/{quote(key)}", method="DELETE"), timeout=10).close()
         put(self, key, circuit_to_json(OPEN._replace(retry_at=9.0)))
         return put(self, key, value, cas=cas)
 
@@ -80,6 +80,29 @@ def test_an_agent_that_does_not_answer_is_an_error_and_asked_once():
         silent.accept()[0].close()
         with pytest.raises(BlockingIOError):
             silent.accept()
+
+
+def test_a_redirect_does_not_take_the_token_to_another_server():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as agent,
+        socket.create_server(("127.0.0.1", 0)) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        store = ConsulBreakerStore(url=f"http://127.0.0.1:{agent.getsockname()[1]}", token="secret")
+        reading = threads.submit(store.read, "orders.place")
+        agent.settimeout(10)
+        connection = agent.accept()[0]
+        connection.recv(65536)
+        location = f"http://127.0.0.1:{other.getsockname()[1]}/"
+        connection.sendall(
+            f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+        )
+        connection.close()
+        with pytest.raises(ValueError, match="Expecting value"):
+            reading.result(10)
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.accept()
 
 
 def test_an_agent_that_is_not_there_is_an_error():
