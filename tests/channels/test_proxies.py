@@ -1,13 +1,31 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import pytest
 
 from tests.channels.carrier import Carrier
-from unimicro import App, Failure, Left, Right, Service, VirtualClock, entry
+from unimicro import (
+    App,
+    Budget,
+    Failure,
+    Invocation,
+    Left,
+    Outcome,
+    Principal,
+    Retry,
+    Right,
+    Service,
+    Try,
+    VirtualClock,
+    entry,
+    event,
+)
+from unimicro.channels.client.channel import not_sent
 from unimicro.channels.client.context import idempotency_key
 from unimicro.channels.client.manager import ServiceManager, adisconnect, connect, disconnect
 from unimicro.component import service
@@ -71,6 +89,10 @@ def carrier(monkeypatch):
     return Carrier
 
 
+async def later():
+    return "a token"
+
+
 def remote(interface, **options):
     return connect(interface, address="test://a", channel="carrier", config={}, **options)
 
@@ -118,6 +140,58 @@ class TestAProxy:
             remote(Orders).place("42")
         assert raised.value.args == ("42",)
 
+    def test_has_the_signature_that_its_callers_see(self, carrier):
+        assert list(inspect.signature(remote(Orders).place).parameters) == ["order_id"]
+
+    @pytest.mark.parametrize("method", ["on_paid", "wipe", "mixed_in"])
+    def test_runs_nothing_here_that_cannot_be_called_there(self, carrier, method):
+        class Mixin:
+            def mixed_in(self):
+                return "ran"
+
+        class Stock(Service, Mixin):
+            @entry
+            def count(self) -> int: ...
+
+            @event("payments", "paid")
+            def on_paid(self, order_id: str) -> str:
+                return "ran"
+
+            @entry(stage="prod")
+            def wipe(self, order_id: str) -> str:
+                return "ran"
+
+        proxy = remote(Stock)
+        assert proxy.count() == []
+        with pytest.raises(DefinitionError, match=rf"Stock\.{method} is no entry"):
+            getattr(proxy, method)("42")
+
+    def test_ends_without_the_finalizer_of_the_class(self, carrier):
+        ended = []
+
+        class Holder(Service):
+            @entry
+            def get(self) -> str: ...
+
+            def __del__(self):
+                ended.append(self.database)
+
+        remote(Holder)
+        gc.collect()
+        assert ended == []
+
+    def test_of_a_class_that_nothing_derives_from_cannot_be_made(self, carrier):
+        class Kinds(Service):
+            def __init_subclass__(cls, *, kind):
+                cls.kind = kind
+
+        class Final(Kinds, kind="only"):
+            @entry
+            def get(self) -> str: ...
+
+        with pytest.raises(DefinitionError, match="no proxy of Final can be made"):
+            remote(Final)
+
 
 class TestRefusedWhenTheProxyIsMade:
     @pytest.mark.parametrize(
@@ -130,6 +204,9 @@ class TestRefusedWhenTheProxyIsMade:
             (Orders, {"address": 5}, "address must be a URL or a list of them"),
             (Orders, {"selector": "best", "address": "test://a"}, "there is no selector 'best'"),
             (Orders, {"token": "a\nb", "address": "test://a"}, "the token is no printable ASCII text"),
+            (Orders, {"token": 5, "address": "test://a"}, "the token is no printable ASCII text"),
+            (Orders, {"token": later, "address": "test://a"}, "token is an async function"),
+            (Orders, {"selector": lambda: None, "address": "test://a"}, "selector must make an object"),
             (Service, {}, "Service itself is no interface"),
             (int, {}, "an interface is a class derived from Service"),
             (type("Nothing", (Service,), {}), {"address": "test://a"}, "has no entries"),
@@ -156,6 +233,13 @@ class TestRefusedWhenTheProxyIsMade:
     def test_also_what_the_configuration_says(self, carrier, clients, text):
         with pytest.raises(ConfigurationError, match=text):
             connect(Orders, address="test://a", channel="carrier", config={"clients": clients})
+
+    @pytest.mark.parametrize(
+        "clients", [{"channel": "carrier"}, {"channel": "carrier", "retry": {"attempts": 2}}]
+    )
+    @pytest.mark.parametrize("name", ["channel", "retry"])
+    def test_but_not_a_service_that_is_called_as_a_setting_is(self, carrier, name, clients):
+        assert connect(Orders, address="test://a", name=name, config={"clients": clients}).get("42") == ["42"]
 
 
 class TestALocalService:
@@ -185,6 +269,22 @@ class TestALocalService:
         app = app_of(Orders(None))
         with pytest.raises(OutOfStock):
             ServiceManager(app=app).get_service(Orders).place("none")
+
+    def test_has_run_even_if_it_hands_on_that_a_call_of_its_own_was_never_sent(self, carrier, monkeypatch):
+        monkeypatch.setattr(carrier, "answers", staticmethod(lambda *_: not_sent("refused")))
+        clock = VirtualClock()
+        inner, ran = remote(Orders, policies=[Retry(mode="off")], clock=clock), []
+
+        class Shop(Service):
+            @entry
+            def sell(self) -> Outcome[str]:
+                ran.append("sold")
+                return Try(lambda: inner.place("42"))
+
+        manager = ServiceManager(app=app_of(Shop(), clock=clock))
+        with pytest.raises(Unavailable, match="refused"):
+            manager.get_service(Shop).sell()
+        assert ran == ["sold"]
 
 
 class TestWhatTravelsAlong:
@@ -232,6 +332,47 @@ class TestWhatTravelsAlong:
         assert first == again
         assert len(set(first)) == 2
 
+    def test_no_trace_state_that_a_header_cannot_carry(self, carrier):
+        parent = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+        [sent] = self.serve(carrier, {"traceparent": parent, "tracestate": "x=\xe9"})
+        assert sent.metadata["traceparent"] == parent
+        assert "tracestate" not in sent.metadata
+
+    @pytest.mark.parametrize("same_id", [True, False])
+    def test_the_same_keys_whenever_the_method_runs_again(self, carrier, same_id):
+        """As a retry of the server's, and as a function that is called again with the id of its request."""
+        sent = self.keys_of_runs(carrier, ["same" if same_id else "one", "same"], attempts=2)
+        assert len(sent) == 4
+        assert len(set(sent)) == 1
+
+    def keys_of_runs(self, carrier, ids, *, attempts=1, subject="she", operations=("front.put",) * 2):
+        inner, runs = remote(Orders), []
+
+        class Front(Service):
+            @entry(idempotent=True, retry=Retry(attempts=attempts))
+            def put(self) -> None:
+                inner.place("42")
+                runs.append(1)
+                if len(runs) % attempts:
+                    raise Unavailable("again")
+
+            @entry(idempotent=True)
+            def post(self) -> None:
+                inner.place("42")
+
+        app = app_of(Front(), clock=VirtualClock())
+        subjects = [subject] if isinstance(subject, str) else subject
+        for run_id, operation, who in zip(ids, operations, subjects * 2, strict=False):
+            made = Invocation(operation, id=run_id, key="k", principal=Principal(who))
+            assert app.run(made).is_right, app.run(made)
+        return [invocation.key for _, _, invocation in carrier.sent]
+
+    def test_keys_of_its_own_for_each_caller_and_each_operation(self, carrier):
+        """What a key counts for: two of whom each says ``1`` mean two things."""
+        callers = self.keys_of_runs(carrier, ["a", "b"], subject=["she", "he"])
+        operations = self.keys_of_runs(carrier, ["a", "b"], operations=("front.put", "front.post"))[2:]
+        assert len(set(callers)) == len(set(operations)) == 2
+
     def test_keys_made_up_where_there_is_no_other(self, carrier):
         keys = [sent.key for sent in self.serve(carrier, {}, calls=2)]
         assert len(set(keys)) == 2
@@ -266,6 +407,11 @@ class TestTheKeyOfACall:
         assert keys[:2] == keys[2:]
         assert keys[0] != keys[1]
 
+    @pytest.mark.parametrize("key", ["", " ", None, 5])
+    def test_is_derived_from_text_only(self, key):
+        with pytest.raises(ValueError, match="an idempotency key is text"), idempotency_key(key):
+            pass
+
 
 class TestPolicies:
     def failing(self, carrier, monkeypatch, code="unavailable"):
@@ -298,6 +444,15 @@ class TestPolicies:
         with pytest.raises(Unavailable):
             manager.get_service(Orders, "carrier", address="test://a").get("42")
         assert len(carrier.sent) == attempts
+
+    def test_the_budget_of_retries_is_that_of_the_service_not_of_a_proxy(self, carrier, monkeypatch):
+        self.failing(carrier, monkeypatch)
+        retry = Retry(attempts=2, budget=Budget(ratio=0.0, per_second=0.1, ttl=10.0))
+        manager = ServiceManager(config={}, clock=VirtualClock(), policies=[retry])
+        for _ in range(5):
+            with pytest.raises(Unavailable):
+                manager.get_service(Orders, "carrier", address="test://a").get("42")
+        assert len(carrier.sent) < 10
 
     def test_a_call_has_a_deadline_although_nobody_gave_one(self, carrier):
         clock = VirtualClock()
@@ -357,6 +512,17 @@ class TestTheEnd:
     def test_of_a_proxy_on_a_loop_likewise(self, carrier):
         asyncio.run(adisconnect(remote(Orders)))
         assert carrier.closed == ["test://a"]
+
+    def test_of_one_connection_is_that_of_the_others_even_if_it_cannot_be_closed(
+        self, carrier, monkeypatch, caplog
+    ):
+        manager = ServiceManager(config={})
+        for uri in ("test://a", "test://b"):
+            manager.get_service(Orders, "carrier", address=uri)
+        monkeypatch.setattr(carrier, "close", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            manager.close()
+        assert sorted(carrier.closed) == ["test://a", "test://b"]
 
     def test_is_no_business_of_other_objects(self):
         with pytest.raises(TypeError, match="is no proxy"):

@@ -44,6 +44,8 @@ class Played(Channel[str]):
     def connect(self, uri):
         if uri.startswith("bad"):
             raise ConfigurationError(f"{uri!r} is no address")
+        if uri.startswith("breaks"):
+            raise ValueError(uri)
         return PlayedConnection(uri)
 
 

@@ -18,12 +18,12 @@ from tests.discovery.played import (
     refused,
 )
 from tests.discovery.registry_laws import eventually
-from unimicro import Breaker, Retry
+from unimicro import App, Breaker, Retry
 from unimicro.channels.client.endpoints import Endpoints, uris_of
 from unimicro.channels.client.manager import ServiceManager
 from unimicro.channels.registries.memory import MemoryRegistry
-from unimicro.discovery import ChannelAddress
-from unimicro.errors import Unavailable
+from unimicro.discovery import ChannelAddress, RegistryUnavailable
+from unimicro.errors import ConfigurationError, Unavailable
 from unimicro.outcome import Right
 from unimicro.pipeline.clock import VirtualClock
 
@@ -105,7 +105,7 @@ def test_a_proxy_made_before_any_instance_calls_the_first_that_comes(registry, p
 
 def test_without_instances_a_call_says_so(orders, registry, drive, clock):
     proxy = orders()
-    with pytest.raises(Unavailable, match="no instance of 'orders' is known"):
+    with pytest.raises(Unavailable, match="no instance of 'orders' is known on channel 'played'"):
         drive(proxy, "place")
     assert len(clock.waits) == 2  # they might have come
 
@@ -234,6 +234,102 @@ def test_an_address_that_is_none_is_left_out_with_a_warning(orders, registry, se
         registry.register(instance("c"), CHECK)
         when_asked_there_are(proxy, seen, "a", "b", "c")
     assert "'bad' is no address" in caplog.text
+
+
+@pytest.mark.parametrize("bad", ["bad", "breaks"])
+def test_it_takes_none_of_the_others_away_when_the_proxy_is_made(orders, drive, bad):
+    assert drive(orders(bad, "a"), "find") == "a"
+
+
+def test_nor_does_one_on_which_the_channel_breaks(orders, registry, seen):
+    proxy = orders("a")
+    registry.register(instance("breaks"), CHECK)
+    registry.register(instance("c"), CHECK)
+    when_asked_there_are(proxy, seen, "a", "c")
+
+
+def test_a_manager_that_was_closed_follows_the_registry_again(registry, played):
+    registry.register(instance("a"), CHECK)
+    manager = ServiceManager(registry=registry, config={})
+    old = manager.get_service(Orders, "played")
+    manager.close()
+    registry.deregister("orders-a")
+    registry.register(instance("b"), CHECK)
+    assert old.find() == "a"  # nobody told it
+    new = manager.get_service(Orders, "played")
+    assert [new.find(), old.find()] == ["b", "b"]
+    registry.register(instance("c"), CHECK)
+    eventually(lambda: new.find() in ("b", "c") and played.made[-1].uri == "c")
+    manager.close()
+
+
+def test_a_watch_that_cannot_begin_is_a_clear_error_and_is_begun_by_the_next_proxy(registry, monkeypatch):
+    def closed(*_):
+        raise RegistryUnavailable("closed")
+
+    with ServiceManager(registry=registry, config={}) as manager:
+        with monkeypatch.context() as patch:
+            patch.setattr(registry, "watch", closed)
+            with pytest.raises(ConfigurationError, match="does not answer: closed"):
+                manager.get_service(Orders, "played")
+        proxy = manager.get_service(Orders, "played")
+        registry.register(instance("a"), CHECK)
+        eventually(lambda: succeeded(proxy))
+
+
+def succeeded(proxy):
+    try:
+        return proxy.find() == "a"
+    except Unavailable:
+        return False
+
+
+def test_a_manager_finds_instances_where_its_app_does(registry, played):
+    class Front(Orders):
+        name = "front"
+
+    registry.register(instance("a"), CHECK)
+    with ServiceManager(app=App(Front(), registry=registry, config={})) as manager:
+        assert manager.get_service(Orders, "played").find() == "a"
+
+
+def test_a_registry_of_the_manager_ends_with_it():
+    from unimicro.channels.registries.memory import memory_registry
+
+    table = {"kind": "memory", "name": "ends-with-it"}
+    manager = ServiceManager(config={"registry": table})
+    manager.get_service(Orders, "played")
+    manager.close()
+    shared = memory_registry("ends-with-it")
+    shared.register(instance("a"), CHECK)
+    assert manager.get_service(Orders, "played").find() == "a"
+    manager.close()
+    eventually(lambda: all(each.name != "unimicro-watch-orders" for each in threading.enumerate()))
+    shared.close()
+
+
+@pytest.mark.parametrize(
+    ("offers", "channel"),
+    [
+        ([], "dispatch-msgpack"),
+        (["rest"], "rest"),
+        (["rest stream", "rest stream"], "rest"),
+        (["dispatch-msgpack", "rest", "rest"], "rest"),
+        (["! dispatch-msgpack", "! dispatch-msgpack", "stream"], "stream"),
+        (["! rest"], "rest"),
+        (["local played"], "dispatch-msgpack"),
+    ],
+)
+def test_the_channel_that_is_taken_is_the_one_that_most_of_those_alive_have(offers, channel):
+    from unimicro.channels.client.manager import _offered
+
+    instances = [
+        instance(str(number), "critical" if "!" in given else "passing")._replace(
+            addresses=tuple(ChannelAddress(name, f"http://{number}") for name in given.split() if name != "!")
+        )
+        for number, given in enumerate(offers)
+    ]
+    assert _offered(instances) == channel
 
 
 def test_a_connection_that_cannot_be_closed_is_logged_and_harms_nobody(

@@ -14,7 +14,7 @@ from tests.discovery.played import (
     refused,
 )
 from unimicro import Breaker, Deadline, Hedge, Retry
-from unimicro.errors import DeadlineExceeded, Unavailable
+from unimicro.errors import ConfigurationError, DeadlineExceeded, Unavailable
 from unimicro.outcome import Failure, Left, Right
 from unimicro.pipeline.clock import VirtualClock
 
@@ -42,6 +42,15 @@ def test_an_attempt_asks_each_instance_once_and_the_retry_asks_them_again(played
     assert [sorted(played.asked[n : n + 2]) for n in (0, 2, 4)] == [["a", "b"]] * 3
     assert len(played.asked) == 6
     assert clock.waits == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("method", ANY)
+def test_a_long_list_on_which_nobody_listens_is_gone_through_once(played, clock, drive, method):
+    uris = [str(number) for number in range(500)]
+    played.answers |= dict.fromkeys(uris, refused)
+    with pytest.raises(Unavailable):
+        drive(orders_at(clock, *uris, selector="random", policies=[Retry(mode="off")]), method)
+    assert sorted(played.asked) == sorted(uris)
 
 
 @pytest.mark.parametrize("uris", [("a",), ("a", "b")])
@@ -175,6 +184,28 @@ def test_a_selector_is_not_offered_what_is_tripped_or_was_asked_already(played, 
     offered.clear()
     assert drive(orders, "find") == "c"
     assert offered == ["bc", "c"]
+
+
+def test_a_circuit_in_shadow_turns_no_call_away(played, clock, drive):
+    played.answers |= {"a": broken}
+    shadow = Breaker(minimum_calls=2, window=4, mode="shadow")
+    fail(drive, orders_at(clock, "a", "b", policies=[shadow, Retry(mode="off")]), 4)
+    assert played.asked == ["a"] * 4
+
+
+@pytest.mark.parametrize("method", ANY)
+def test_a_selector_that_chooses_what_it_was_not_offered_ends_the_call(played, clock, drive, method):
+    class Sticky:
+        chosen = None
+
+        def choose(self, endpoints):
+            self.chosen = self.chosen or endpoints[0]
+            return self.chosen
+
+    played.answers |= {"a": refused}
+    with pytest.raises(ConfigurationError, match="which it was not offered"):
+        drive(orders_at(clock, "a", "b", selector=Sticky), method)
+    assert played.asked == ["a"]
 
 
 def test_a_circuit_is_that_of_one_operation_at_one_instance(played, clock, drive):

@@ -108,7 +108,7 @@ def show(folder, *, channel="", durable=False, gone_within=10.0, calm=0.0):
         eventually(lambda: passing(registry) == {one.port, two.port})
         manager = stack.enter_context(ServiceManager(registry=registry, config={}))
         orders = manager.get_service(Orders, channel)
-        ((_, endpoints),) = manager._routes.values()
+        ((_, endpoints),) = manager._ways.values()
 
         def ports():
             return {int(endpoint.uri.rpartition(":")[2]) for endpoint in endpoints.current}

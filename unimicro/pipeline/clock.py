@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _MOMENT = 0.02
 # threading.TIMEOUT_MAX without the import of threading.
 _LONGEST_WAIT = 1e9
+# uvloop knows whole milliseconds and ends waits up to 1.5 ms too soon: before the deadline has passed.
+_EARLY = 0.002
 
 
 class SystemClock:
@@ -56,7 +58,7 @@ class SystemClock:
     def timeout_at(self, deadline: float) -> AbstractAsyncContextManager[Any]:
         import asyncio
 
-        return asyncio.timeout(deadline - system.monotonic())
+        return asyncio.timeout(deadline - system.monotonic() + _EARLY)
 
 
 @coroutine

@@ -39,7 +39,7 @@ class TimeLimit:
             except BaseException as error:
                 raised.append(error)
 
-        thread = Thread(target=run, name="unimicro-store", daemon=True)
+        thread = Thread(target=run, name="unimicro-time-limit", daemon=True)
         thread.start()
         # Kept once it runs: one that could not be started is not waited for.
         self._thread = thread

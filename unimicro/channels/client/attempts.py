@@ -25,12 +25,21 @@ class Attempt:
 
     Args:
         operation: Its name, as circuits have it.
-        invocation: ``native`` lists the endpoints that the call has been to in all of its attempts.
+        invocation: ``native`` holds the endpoints that the call has been to in all of its attempts.
         endpoints: Their list may change meanwhile.
         choose: The selector's.
     """
 
-    __slots__ = ("_asked", "_choose", "_deadline", "_endpoints", "_failed", "_operation", "_refusals", "_unsent")
+    __slots__ = (
+        "_asked",
+        "_choose",
+        "_deadline",
+        "_endpoints",
+        "_failed",
+        "_operation",
+        "_refusals",
+        "_unsent",
+    )
 
     def __init__(
         self,
@@ -40,11 +49,11 @@ class Attempt:
         choose: Callable[[Sequence[Endpoint]], Endpoint],
     ) -> None:
         self._operation = operation
-        self._asked: list[Endpoint] = invocation.native
+        self._asked: set[Endpoint] = invocation.native
         self._deadline = invocation.deadline
         self._endpoints = endpoints
         self._choose = choose
-        self._failed: list[Endpoint] = []
+        self._failed: set[Endpoint] = set()
         self._unsent: Outcome[Any] | None = None
         self._refusals: list[Failure] = []
 
@@ -74,7 +83,7 @@ class Attempt:
         if endpoint not in offered:
             # Believed, one that refuses would be asked without end.
             raise ConfigurationError(f"the selector chose {endpoint!r}, which it was not offered")
-        asked.append(endpoint)
+        asked.add(endpoint)
         return endpoint
 
     def leave(self, endpoint: Endpoint, outcome: Outcome[Any] | None, seconds: float) -> bool:
@@ -95,7 +104,7 @@ class Attempt:
             endpoint.forget_latency()
         if not unsent:
             return True
-        self._failed.append(endpoint)
+        self._failed.add(endpoint)
         if isinstance(failure.cause, CircuitOpen):
             self._refusals.append(failure)
         else:

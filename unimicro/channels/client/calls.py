@@ -130,7 +130,7 @@ class _Target:
             trace=served and served.trace,
             key=key,
             id=new_id() if served is None else served.id,
-            native=[],
+            native=set(),
         )
 
     # -- one attempt: the same twice, once per colour ------------------------------------------
@@ -138,7 +138,7 @@ class _Target:
     def _send(self, invocation: Invocation) -> Outcome[Any]:
         attempt = Attempt(self._name, invocation, self._endpoints, self._choose)
         while (endpoint := attempt.next(began := self._now())) is not None:
-            outcome = None
+            outcome: Outcome[Any] | None = None
             try:
                 outcome = self._runner_of(endpoint)(invocation)
             finally:
@@ -150,7 +150,7 @@ class _Target:
     async def _asend(self, invocation: Invocation) -> Outcome[Any]:
         attempt = Attempt(self._name, invocation, self._endpoints, self._choose)
         while (endpoint := attempt.next(began := self._now())) is not None:
-            outcome = None
+            outcome: Outcome[Any] | None = None
             try:
                 outcome = await self._runner_of(endpoint)(invocation)
             finally:
@@ -166,7 +166,7 @@ class _Target:
     def _new_runner(self, endpoint: Endpoint) -> Any:
         with self._endpoints.making:
             runner = self._made_runner(endpoint)
-            current = self._endpoints.current
+            current = set(self._endpoints.current)
             kept = {each: made for each, made in self._runners.items() if each in current}
             self._runners = {**kept, endpoint: runner}
             return runner

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import itertools
 import os
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ class Outgoing:
     """
 
     def __init__(self, token: str | Callable[[], str | None] | None, *, forward: bool = True) -> None:
+        if inspect.iscoroutinefunction(token):
+            raise ConfigurationError("token is an async function: give a plain one, or a TokenSource")
         self._token = token if token is None or callable(token) else _credentials(token)
         self._forward = forward
 

@@ -11,21 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import msgspec
 
 from unimicro.channels.client.http import HttpCall, HttpChannel
-from unimicro.channels.client.http_arguments import Arguments, check_no_uploads, refused_arguments
+from unimicro.channels.client.http_arguments import UNWRITABLE, Arguments, unsendable
 from unimicro.channels.client.http_headers import header_fields
 from unimicro.channels.client.http_refusals import malformed, refused, waits
-from unimicro.channels.client.http_results import body_type, unfit
 from unimicro.channels.client.http_transport import Message
-from unimicro.channels.codecs import json_codec, msgpack_codec
-from unimicro.conversion import ConversionError
-from unimicro.encoding import all_exact, encode, read_whole
+from unimicro.channels.client.named_call import NamedCall
+from unimicro.channels.codecs import INVOKE
 from unimicro.errors import require
 from unimicro.functional.replies import described_by
-from unimicro.outcome import Failure, Left, Right
+from unimicro.outcome import Failure, Left
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from unimicro.channels.client.channel import ChannelContext
     from unimicro.channels.client.http_transport import Answer
     from unimicro.encoding import Format
@@ -34,8 +30,6 @@ if TYPE_CHECKING:
     from unimicro.outcome import Outcome
 
 __all__ = ["DispatchJsonChannel", "DispatchMsgpackChannel"]
-
-INVOKE = "/invoke"
 
 
 class Envelope(msgspec.Struct):
@@ -61,10 +55,6 @@ class DispatchJsonChannel(HttpChannel):
         """See ``Channel``; the call of one operation."""
         return DispatchCall(self, operation)
 
-    def plain(self) -> Callable[[bytes], Any]:
-        """A function from octets to plain data that raises ``ValueError``."""
-        return json_codec().decode
-
 
 class DispatchMsgpackChannel(DispatchJsonChannel):
     """Msgpack over HTTP.
@@ -81,9 +71,6 @@ class DispatchMsgpackChannel(DispatchJsonChannel):
         require("msgpack", "client", f"the channel {self.name!r}")
         super().__init__(context)
 
-    def plain(self) -> Callable[[bytes], Any]:
-        return msgpack_codec().decode
-
 
 class DispatchCall(HttpCall):
     """One operation.
@@ -97,21 +84,11 @@ class DispatchCall(HttpCall):
     """
 
     def __init__(self, channel: DispatchJsonChannel, operation: Operation) -> None:
-        check_no_uploads(operation, channel.name)
         self.repeatable = operation.options.repeatable
-        signature, form, plain = operation.signature, channel.form, channel.plain()
-        service, _, method = operation.name.rpartition(".")
-        self._method = f"{channel.context.component}:{service}:{method}"
-        exact = not signature.takes_rest and all_exact(p.annotation for p in signature.parameters)
-        self._encode = encode(form, exact=exact)
-        self._arguments = Arguments(operation, self._encode)
-        self._read = read_whole(
-            body_type(signature.returns),
-            form,
-            lambda octets: plain(bytes(octets)),
-            f"{operation.name}: result",
-        )
-        module = msgspec.json if form == "json" else msgspec.msgpack
+        named = NamedCall.of(operation, channel.name, channel.context.component, channel.form)
+        self._method, self._encode, self._result = named.method, named.write, named.result
+        self._arguments = Arguments(operation, named.write)
+        module = msgspec.json if channel.form == "json" else msgspec.msgpack
         self._envelope = module.Decoder(Envelope).decode
         self._clock = channel.context.clock
         self._media = channel.content_type
@@ -131,8 +108,8 @@ class DispatchCall(HttpCall):
             call["kwargs"] = kwargs
         try:
             body = self._encode(call)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            return refused_arguments([{"name": "args", "message": f"cannot be sent: {error}"}])
+        except UNWRITABLE as error:
+            return unsendable(error)
         headers = header_fields(self._headers, invocation, self._clock)
         return headers if isinstance(headers, Failure) else Message("POST", INVOKE, headers, body)
 
@@ -151,14 +128,6 @@ class DispatchCall(HttpCall):
             return self._result(envelope.result)
         described = described_by(envelope.failure)
         return Left(described or self._of_text(envelope.exception, answer, message))
-
-    def _result(self, octets: Any) -> Outcome[Any]:
-        try:
-            return Right(self._read(octets))
-        except ConversionError as error:
-            return Left(unfit(error))
-        except ValueError:
-            return Left(malformed("has a result that cannot be read"))
 
     def _of_text(self, text: object, answer: Answer, message: Message) -> Failure:
         """What a server of another make says; its text only."""

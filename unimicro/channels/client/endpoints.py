@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from math import exp
-from threading import Lock
+from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Endpoints:
         self._channel = channel
         self.channel = channel.name
         self._lock = Lock()
-        self.making = Lock()
+        self.making = RLock()
         """Held while something is made of an endpoint that its callers share."""
         self.current: tuple[Endpoint, ...] = tuple(self._made(uri) for uri in dict.fromkeys(uris))
 

@@ -233,7 +233,7 @@ class HttpConnection(Connection[HttpCall]):
                 # Its status says enough.
                 empty = Answer(error.status, {}, b"")
                 return self._outcome(wire, empty, NOTHING, invocation)
-            return Left(Failure("internal", str(error), layer="channel", cause=error))
+            return Left(error.failure)
         # Of the user's own client: an auth or a hook that raised.
         return Left(expected_failure(error, {}) or unexpected_failure(error, invocation, "channel"))
 

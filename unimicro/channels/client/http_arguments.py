@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from unimicro.operation import Operation
 
-__all__ = ["Arguments", "check_no_uploads", "refused_arguments"]
+__all__ = ["UNWRITABLE", "Arguments", "check_no_uploads", "refused_arguments", "unsendable"]
+
+UNWRITABLE = (TypeError, ValueError, OverflowError, RecursionError)
+"""What encoders raise for a value that they cannot write."""
 
 
 class Arguments:
@@ -80,7 +83,7 @@ class Arguments:
 def _can(encode: Callable[[Any], bytes], value: Any) -> bool:
     try:
         encode(value)
-    except (TypeError, ValueError, OverflowError, RecursionError):
+    except UNWRITABLE:
         return False
     return True
 
@@ -89,6 +92,11 @@ def refused_arguments(problems: list[dict[str, str]]) -> Failure:
     """The failure of arguments that were not sent."""
     text = "; ".join(f"{problem['name']}: {problem['message']}" for problem in problems)
     return Failure("invalid_argument", text, errors=problems, layer="arguments")
+
+
+def unsendable(error: Exception) -> Failure:
+    """The failure of arguments that an encoder cannot write."""
+    return refused_arguments([{"name": "args", "message": f"cannot be sent: {error}"}])
 
 
 def check_no_uploads(operation: Operation, channel: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from unimicro.channels.client.http_transport import Answer
 
-__all__ = ["malformed", "refused", "waits"]
+__all__ = ["malformed", "refused", "too_large", "waits"]
 
 PROBLEM = "application/problem+json"
 
@@ -27,6 +27,11 @@ LONGEST_CHALLENGE = 1024
 def malformed(why: str) -> Failure:
     """The failure of an answer that cannot be understood; a repetition would bring the same again."""
     return Failure("internal", f"the answer {why}", layer="channel", details=NEVER_AGAIN)
+
+
+def too_large(limit: int) -> Failure:
+    """The failure of an answer of more bytes than the channel's ``max_bytes``."""
+    return malformed(f"is longer than {limit} bytes")
 
 
 def refused(answer: Answer, sent: Mapping[str, str], now: float) -> Failure:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from unimicro.errors import ConfigurationError, MissingExtra, nearest
+from unimicro.channels.channel_tables import MAX_BYTES, checked_table
+from unimicro.errors import ConfigurationError, MissingExtra
 from unimicro.routes.request import PATH_SAFE
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class HttpSettings(NamedTuple):
         transport: ``fast`` (the package pyqwest), ``httpx``, or ``auto``: the fast one if it is there.
     """
 
-    max_bytes: int = 10 * 1024 * 1024
+    max_bytes: int = MAX_BYTES
     connect_timeout: float = 5.0
     max_connections: int = 100
     transport: str = "auto"
@@ -63,25 +63,10 @@ def settings_of(channel: str, table: Mapping[str, Any]) -> HttpSettings:
     Raises:
         ConfigurationError: One is unknown or impossible; the text names it.
     """
-    where = f"channels.{channel}"
-    for name in table:
-        if name not in HttpSettings._fields:
-            raise ConfigurationError(
-                f"{where}: unknown setting {name!r}{nearest(name, HttpSettings._fields)}"
-            )
-    settings = HttpSettings(**table)
-    for name in ("max_bytes", "max_connections"):
-        value = getattr(settings, name)
-        if type(value) is not int or value < 1:
-            raise ConfigurationError(f"{where}.{name} must be a whole number above 0, got {value!r}")
-    seconds = settings.connect_timeout
-    if type(seconds) not in (int, float) or not 0 < seconds < math.inf:
-        raise ConfigurationError(f"{where}.connect_timeout must be above 0 and finite, got {seconds!r}")
-    if settings.transport not in TRANSPORTS:
-        known = ", ".join(TRANSPORTS)
-        raise ConfigurationError(f"{where}.transport must be one of {known}, got {settings.transport!r}")
+    choices = {"transport": TRANSPORTS}
+    settings = HttpSettings(**checked_table(channel, table, HttpSettings._field_defaults, choices=choices))
     if settings.transport == "fast" and find_spec("pyqwest") is None:
-        raise MissingExtra("pyqwest", "fast", f"{where}.transport = 'fast'")
+        raise MissingExtra("pyqwest", "fast", f"channels.{channel}.transport = 'fast'")
     return settings
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
+from unimicro.channels.client.http_refusals import malformed, too_large
 from unimicro.errors import UnimicroError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from unimicro.channels.client.http_settings import Address, HttpSettings
+    from unimicro.outcome import Failure
     from unimicro.pipeline.ports import Clock
 
 __all__ = [
@@ -77,14 +79,16 @@ class BrokenConnection(UnimicroError):
 
 
 class UnreadableAnswer(UnimicroError):
-    """An answer that nobody wants to read; the text is public.
+    """An answer that nobody wants to read.
 
     Attributes:
+        failure: What that means for the call, unless the status says more.
         status: Of the answer.
     """
 
-    def __init__(self, text: str, status: int) -> None:
-        super().__init__(text)
+    def __init__(self, failure: Failure, status: int) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
         self.status = status
 
 
@@ -92,7 +96,8 @@ class Transport(ABC):
     """The way to one address.
 
     ``send`` and ``asend`` raise ``NotReached``, ``BrokenConnection``, ``UnreadableAnswer``, or
-    ``TimeoutError`` once ``seconds`` are over. A cancelled ``asend`` closes its connection.
+    ``TimeoutError`` once ``seconds`` are over. A cancelled ``asend`` closes its connection. Sockets wait in
+    real time: ``seconds`` pass beside the channel's clock, which may be a virtual one.
     """
 
     @abstractmethod
@@ -140,7 +145,7 @@ class Body:
 
     def __init__(self, status: int, headers: Mapping[str, str], limit: int) -> None:
         if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-            raise UnreadableAnswer("the answer is compressed, which was not asked for", status)
+            raise UnreadableAnswer(malformed("is compressed, which was not asked for"), status)
         self._status = status
         self._limit = limit
         self._parts: list[bytes] = []
@@ -154,7 +159,7 @@ class Body:
         """
         self.size += len(part)
         if self.size > self._limit:
-            raise UnreadableAnswer(f"the answer is longer than {self._limit} bytes", self._status)
+            raise UnreadableAnswer(too_large(self._limit), self._status)
         self._parts.append(part)
 
     def whole(self) -> bytes:

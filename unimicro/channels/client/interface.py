@@ -6,9 +6,10 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from unimicro.component import COMPONENT
 from unimicro.errors import DefinitionError
 from unimicro.operation import operations_of
-from unimicro.service import Service, snake_case
+from unimicro.service import Service, service_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container
@@ -44,9 +45,9 @@ class Interface:
             raise DefinitionError("Service itself is no interface: give the class that has the entries")
         self.declared: Any = declared
         self._proxy = _proxy_class(declared)
-        self._bare = self._new(name or declared.name or snake_case(declared.__name__))
+        self._bare = self._new(service_name(declared, name))
         self.name = self._bare.name
-        component = getattr(declared, "__unimicro_component__", None)
+        component = getattr(declared, COMPONENT, None)
         self.component: str = self.name if component is None else component
         self.operations: dict[str, Operation] = {
             operation.name.rpartition(".")[2]: operation

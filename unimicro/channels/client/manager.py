@@ -5,39 +5,39 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import AsyncExitStack, ExitStack
 from functools import cache
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, cast
 
 from unimicro.assembly import StoreFinder
 from unimicro.channels.client.calls import Route, method_for
-from unimicro.channels.client.channel import Channel, ChannelContext, declared_channels
+from unimicro.channels.client.channel import Channel, ChannelContext
 from unimicro.channels.client.context import Outgoing
 from unimicro.channels.client.endpoints import Endpoints, uris_of
 from unimicro.channels.client.interface import Interface, owner_of
+from unimicro.channels.client.kinds import Kinds
 from unimicro.channels.client.own_token import TokenSource
 from unimicro.channels.client.settings import ClientSettings, client_settings
 from unimicro.config import load_settings
 from unimicro.discovery import RegistryUnavailable
-from unimicro.errors import ConfigurationError, PluginError, nearest
+from unimicro.errors import ConfigurationError
 from unimicro.options import listed
 from unimicro.pipeline.clock import SystemClock, WithoutWaits
 from unimicro.pipeline.listeners import Listeners
 from unimicro.pipeline.policy import Assembly
-from unimicro.plugins import builtin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from unimicro.app import App
     from unimicro.channels.client.endpoints import Endpoint
+    from unimicro.channels.client.manager_options import ManagerOptions
     from unimicro.channels.client.selectors import Selector
     from unimicro.config import Config
     from unimicro.discovery import Instance, Registry
     from unimicro.pipeline.policy import Policy
     from unimicro.pipeline.ports import Clock
-    from unimicro.plugins.manager import Plugins
 
-__all__ = ["ServiceManager", "connect", "disconnect"]
+__all__ = ["ServiceManager", "adisconnect", "connect", "disconnect"]
 
 T = TypeVar("T")
 _Place = tuple[str, str, tuple[str, ...]]
@@ -67,7 +67,8 @@ class ServiceManager:
         plugins: Objects, or names of installed plugins: for their channels and registries. One that is called
             as its channel or registry is found without being listed; so are those of ``app``.
         config: As for ``App``; the app's own where there is one.
-        clock: Another source of time, for tests.
+        clock: Another source of time, for tests: that of the app in whose services the proxies are used, as
+            the deadlines of its calls are on it.
 
     Raises:
         ConfigurationError: A setting is impossible.
@@ -103,10 +104,9 @@ class ServiceManager:
         self._listeners = (
             app.listeners if app is not None and not listeners else Listeners(listed("listeners", listeners))
         )
-        self._given_plugins = self._load_plugins(listed("plugins", plugins)) if plugins else None
+        self._kinds = Kinds(app, self._settings, listed("plugins", plugins))
         self._find_store = cache(StoreFinder({}, self._settings.stores))
-        self._lock = Lock()
-        self._own_registry: Registry | None = None
+        self._lock = RLock()
         self._ways: dict[_Place, tuple[Channel[Any], Endpoints]] = {}
         self._unwatch: dict[_Place, Callable[[], None]] = {}
         self._assemblies: dict[tuple[Endpoints, str], Assembly] = {}
@@ -179,9 +179,8 @@ class ServiceManager:
 
     def _way(self, interface: Interface, settings: ClientSettings) -> tuple[Channel[Any], Endpoints]:
         if settings.channel:
-            self._channel_kind(
-                settings.channel
-            )  # a misspelt one is named before it is asked where the service is
+            # A misspelt one is named before it is asked where the service is.
+            self._kinds.channel(settings.channel)
         if self._is_local(interface, settings):
             return self._kept(interface, "local", ("",), None)
         if settings.addresses:
@@ -203,22 +202,13 @@ class ServiceManager:
         return served and settings.channel in ("", "local") and not settings.addresses
 
     def _registry_for(self, interface: Interface) -> Registry:
-        found = self._registry or self._configured_registry()
+        found = self._kinds.registry() if self._registry is None else self._registry
         if found is None:
             raise ConfigurationError(
                 f"{interface.name}: nothing says where it is; give registry=, address=, or"
                 f" [clients.{interface.name}] address in the configuration"
             )
         return found
-
-    def _configured_registry(self) -> Registry | None:
-        """The app's, unless this manager has plugins of its own to look for it."""
-        if self._app is not None and self._given_plugins is None:
-            return self._app.registry
-        with self._lock:
-            if self._own_registry is None and self._settings.registry.keys() - builtin.OF_THE_APP:
-                self._own_registry = builtin.registry(self._settings.registry, lambda: self._plugins)
-            return self._own_registry
 
     def _kept(
         self, interface: Interface, channel_name: str, uris: tuple[str, ...], registry: Registry | None
@@ -240,47 +230,12 @@ class ServiceManager:
             return self._ways[place]
 
     def _channel(self, name: str, interface: Interface) -> Channel[Any]:
-        kind = self._channel_kind(name)
+        kind = self._kinds.channel(name)
         client, async_client = self._make_clients
         settings = self._settings.channels.get(name, {})
         return kind(
             ChannelContext(self._clock, interface.component, settings, client, async_client, self._app)
         )
-
-    def _channel_kind(self, name: str) -> type[Channel[Any]]:
-        """The class of a channel: of a plugin that is listed, built in, defined with ``@channel``, installed.
-
-        Raises:
-            ConfigurationError: There is none.
-            MissingExtra: What it needs is not installed.
-        """
-        plugins = self._given_plugins
-        found = None if plugins is None else plugins.listed("channel", name)
-        if found is None and name in builtin.CHANNELS:
-            built_in: type[Channel[Any]] = builtin.load(builtin.CHANNELS[name])
-            return built_in
-        declared = declared_channels()
-        found = found or declared.get(name) or self._plugins.find("channel", name)
-        if found is None:
-            known = {*builtin.CHANNELS, *declared, *self._plugins.names("channel")}
-            raise ConfigurationError(f"there is no channel {name!r}{nearest(name, known)}")
-        if not (isinstance(found, type) and issubclass(found, Channel)) or found.name != name:
-            raise PluginError(
-                f"the channel {name!r} of a plugin is {found!r}: register a class with @channel({name!r})"
-            )
-        return found
-
-    @property
-    def _plugins(self) -> Plugins:
-        """Those that were given, else the app's, else none yet."""
-        if self._given_plugins is None:
-            self._given_plugins = self._load_plugins(()) if self._app is None else self._app.plugins
-        return self._given_plugins
-
-    def _load_plugins(self, plugins: Sequence[object]) -> Plugins:
-        from unimicro.plugins.manager import Plugins
-
-        return Plugins(plugins, self._settings.disabled_plugins, of_app=False)
 
     def _assembly(self) -> Assembly:
         return Assembly(self._clock, self._listeners, self._find_store)
@@ -298,27 +253,25 @@ class ServiceManager:
         Proxies can still be used: they connect anew, and hear of no changes until ``get_service`` is called
         for their service again. A registry that was given stays open.
         """
-        # A stack, as one that cannot be closed must not keep the others open.
+        # A stack, last in first out: one that cannot be closed must not keep the others open.
         with ExitStack() as closing:
-            self._end_watches(closing)
             for channel, endpoints in tuple(self._ways.values()):
                 closing.callback(channel.close)
                 closing.callback(endpoints.close)
+            self._end_watches(closing)
 
     async def aclose(self) -> None:
         """``close``, and what the running event loop holds open."""
         async with AsyncExitStack() as closing:
-            self._end_watches(closing)
             for channel, endpoints in tuple(self._ways.values()):
                 closing.push_async_callback(channel.aclose)
                 closing.push_async_callback(endpoints.aclose)
+            self._end_watches(closing)
 
     def _end_watches(self, closing: ExitStack | AsyncExitStack) -> None:
         with self._lock:
             watches, self._unwatch = self._unwatch, {}
-            registry, self._own_registry = self._own_registry, None
-        if registry is not None:
-            closing.callback(registry.close)
+        closing.callback(self._kinds.close)
         for end in watches.values():
             closing.callback(end)
 
@@ -353,7 +306,7 @@ def connect(
     registry: Registry | None = None,
     channel: str = "",
     name: str = "",
-    **options: Any,
+    **options: Unpack[ManagerOptions],
 ) -> T:
     """A proxy of one service, with a ``ServiceManager`` of its own.
 

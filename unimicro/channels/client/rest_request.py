@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from unimicro.channels.client.http_arguments import UNWRITABLE
 from unimicro.channels.client.http_headers import OF_THE_CONNECTION
 from unimicro.channels.client.http_results import raw_type
 from unimicro.channels.client.rest_text import Unsendable, carries_text, text_of, texts_of
@@ -58,7 +59,6 @@ class RestRequest:
         for parameter in parameters:
             _check(parameter, operation.name)
         self._segments = [_segment(segment, parameters) for segment in split_path(binding.template)]
-        self._root = not self._segments
         self._elsewhere = [p for p in parameters if p.source != "path"]
         self._known = {p.name for p in parameters}
         self._has_body = binding.verb in BODY_VERBS
@@ -155,8 +155,8 @@ class _Parts:
 
     def _take_header(self, parameter: Parameter, value: Any) -> None:
         texts = _texts(parameter, value)
-        if parameter.collects and any("," in text or text != text.strip() for text in texts):
-            raise Unsendable("a member with a comma or outer blanks would be taken apart")
+        if parameter.collects and any(not text or "," in text or text != text.strip() for text in texts):
+            raise Unsendable("a member that is empty, or has a comma or outer blanks, would not come back")
         try:
             self._headers.update(checked_headers({parameter.wire_name: ", ".join(texts)}))
         except ValueError as error:
@@ -216,5 +216,5 @@ def _path_segment(value: Any) -> str:
 def _json(value: Any) -> bytes:
     try:
         return to_json(value)
-    except (TypeError, ValueError, OverflowError) as error:
+    except UNWRITABLE as error:
         raise Unsendable(f"cannot be sent: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
 from unimicro.conversion import is_collection, is_scalar, is_union, strip_annotated
@@ -60,10 +61,10 @@ def texts_of(value: Any, *, collects: bool) -> list[str]:
     Raises:
         Unsendable: One of them cannot be written, or there is none: that would mean that nothing was given.
     """
-    if not collects or isinstance(value, str | bytes):
+    if not collects:
         return [text_of(value)]
-    if value is None:
-        raise Unsendable("None cannot be written as text")
+    if not isinstance(value, Collection) or isinstance(value, str | bytes | Mapping):
+        raise Unsendable(f"expected a collection, got {type(value).__name__}")
     texts = [text_of(member) for member in value]
     if not texts:
         raise Unsendable("an empty collection cannot be told from one that is not given")

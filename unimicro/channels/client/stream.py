@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from unimicro.channels.client.channel import Channel, ChannelContext, Connection
@@ -40,7 +41,7 @@ class StreamChannel(Channel[StreamWire]):
         self._settings = stream_settings(context.settings)
 
     def prepare(self, operation: Operation) -> StreamWire:
-        return StreamWire(operation, self.context)
+        return StreamWire(operation, self.context, self._settings.max_bytes)
 
     def connect(self, uri: str) -> StreamConnection:
         return StreamConnection(Address.of(uri, self.context.clock, self._settings))
@@ -52,6 +53,8 @@ class StreamConnection(Connection[StreamWire]):
     def __init__(self, address: Address) -> None:
         self._address = address
         self._dialers: dict[asyncio.AbstractEventLoop, Dialer] = {}
+        # Held by who changes or lists them: each loop may run in a thread of its own.
+        self._lock = Lock()
         self._threads = ThreadSide(address)
 
     async def ainvoke(self, wire: StreamWire, invocation: Invocation) -> Outcome[Any]:
@@ -77,10 +80,11 @@ class StreamConnection(Connection[StreamWire]):
         return wire.outcome(reply)
 
     def _new_dialer(self) -> Dialer:
-        for loop in [loop for loop in self._dialers if loop.is_closed()]:
-            del self._dialers[loop]
-        loop = asyncio.get_running_loop()
-        self._dialers[loop] = dialer = Dialer(self._address, loop)
+        dialer = Dialer(self._address, asyncio.get_running_loop())
+        with self._lock:
+            for loop in [loop for loop in self._dialers if loop.is_closed()]:
+                del self._dialers[loop]
+            self._dialers[dialer.loop] = dialer
         return dialer
 
     def invoke(self, wire: StreamWire, invocation: Invocation) -> Outcome[Any]:
@@ -93,11 +97,14 @@ class StreamConnection(Connection[StreamWire]):
         """Close what no call is under way on; the rest closes as soon as its calls are done."""
         self._threads.close()
         # Kept: an aclose on that loop waits for its end.
-        for loop, dialer in list(self._dialers.items()):
+        with self._lock:
+            dialers = list(self._dialers.items())
+        for loop, dialer in dialers:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(dialer.close_later)
 
     async def aclose(self) -> None:
-        dialer = self._dialers.pop(asyncio.get_running_loop(), None)
+        with self._lock:
+            dialer = self._dialers.pop(asyncio.get_running_loop(), None)
         if dialer is not None:
             await dialer.close(CLOSE_TIMEOUT)

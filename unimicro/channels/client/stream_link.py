@@ -8,6 +8,8 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 from unimicro.channels.client.channel import not_sent, unavailable
+from unimicro.channels.client.http_refusals import too_large
+from unimicro.channels.client.stream_timers import Alarm, KeepAlive
 from unimicro.channels.client.stream_turns import Turns
 from unimicro.channels.stream_frames import (
     CANCEL,
@@ -30,7 +32,7 @@ from unimicro.channels.stream_frames import (
     read_reply,
 )
 from unimicro.channels.stream_parts import ENVELOPE_BYTES, Assembly, Outbox, TooLarge
-from unimicro.outcome import Failure, Left, Outcome
+from unimicro.outcome import Left, Outcome
 from unimicro.pipeline.deadline import expired
 
 if TYPE_CHECKING:
@@ -47,9 +49,6 @@ Reply = Answer | Failed | Refused | Outcome[Any]
 log = logging.getLogger("unimicro")
 
 ENDED = "the connection broke"
-
-_SHORTEST = 0.001
-"""Seconds: libuv's timers count milliseconds."""
 
 
 class Waiter(Protocol):
@@ -79,7 +78,6 @@ class Link:
 
     def __init__(self, address: Address, on_end: Callable[[Link], None]) -> None:
         self._place = address.host, address.port
-        self._now = address.clock.now
         self._settings = address.settings
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
@@ -98,10 +96,8 @@ class Link:
         self._flush_planned = False
         self._arriving = Assembly(self._settings.max_bytes + ENVELOPE_BYTES)
         self._retiring = False
-        self._alarm = math.inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._pinger: asyncio.TimerHandle | None = None
-        self._asked = False
+        self._alarm = Alarm(self._loop, address.clock.now, self._expire)
+        self._keep_alive = KeepAlive(self._loop, self.socket, self._settings)
 
     # -- calls ---------------------------------------------------------------------------------
 
@@ -128,8 +124,8 @@ class Link:
         else:
             self._outbox.put(number, frame)
             self._plan_flush()
-        if deadline is not None and deadline < self._alarm:
-            self._set_alarm(deadline)
+        if deadline is not None and deadline < self._alarm.at:
+            self._alarm.set(deadline)
         return number
 
     def cancel(self, number: int) -> None:
@@ -224,8 +220,7 @@ class Link:
         self.room = hello.calls
         self.call_bytes = hello.call_bytes
         self.opened.set_result(None)
-        if self._settings.ping_interval:
-            self._pinger = self._loop.call_later(self._settings.ping_interval, self._keep_alive)
+        self._keep_alive.start()
 
     def _resolve(self, number: int, reply: Reply) -> None:
         waiting = self.waiters.pop(number, None)
@@ -243,7 +238,7 @@ class Link:
             waiter, _ = self.waiters[number]
             self.cancel(number)
             if not waiter.done():
-                waiter.set_result(too_large(limit))
+                waiter.set_result(Left(too_large(limit)))
             return
         if octets is not None:
             reply = read_reply(octets)
@@ -253,16 +248,9 @@ class Link:
 
     # -- time ----------------------------------------------------------------------------------
 
-    def _set_alarm(self, deadline: float) -> None:
-        """One timer serves all calls: it is set for the earliest deadline, and not when a call ends."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._alarm = deadline
-        delay = max(deadline - self._now(), _SHORTEST)
-        self._timer = self._loop.call_later(delay, self._ring)
-
-    def _ring(self) -> None:
-        now, next_alarm = self._now(), math.inf
+    def _expire(self, now: float) -> float:
+        """Give up the calls whose time is over; the next deadline."""
+        following = math.inf
         for number, (waiter, deadline) in list(self.waiters.items()):
             if deadline is None:
                 continue
@@ -270,27 +258,9 @@ class Link:
                 self.cancel(number)
                 if not waiter.done():
                     waiter.set_result(Left(expired()))
-            elif deadline < next_alarm:
-                next_alarm = deadline
-        self._alarm, self._timer = math.inf, None
-        if next_alarm < math.inf:
-            self._set_alarm(next_alarm)
-
-    def _keep_alive(self) -> None:
-        """Ask a silent server whether it lives; end the connection if it does not say so in time."""
-        settings, socket = self._settings, self.socket
-        delay = settings.ping_interval
-        if socket.heard:
-            socket.heard = False
-            self._asked = False
-        elif self._asked:
-            socket.abort(f"the server was silent for {settings.ping_interval + settings.ping_timeout} s")
-            return
-        else:
-            socket.ping()
-            self._asked = True
-            delay = settings.ping_timeout
-        self._pinger = self._loop.call_later(delay, self._keep_alive)
+            elif deadline < following:
+                following = deadline
+        return following
 
     # -- the end -------------------------------------------------------------------------------
 
@@ -316,17 +286,11 @@ class Link:
                 waiter.set_result(not_sent(ENDED) if number in never_begun else unavailable(ENDED))
         self.waiters.clear()
         self._outbox = Outbox()
-        for timer in (self._timer, self._pinger):
-            if timer is not None:
-                timer.cancel()
+        self._alarm.cancel()
+        self._keep_alive.cancel()
         if not self.opened.done():
             self.opened.set_result(None)
         if self.room:
             self.room = 0
             self._on_end(self)
         self._turns.call_all()
-
-
-def too_large(limit: int) -> Outcome[Any]:
-    """The outcome of a call whose result is larger than the channel takes."""
-    return Left(Failure("resource_exhausted", f"the answer is larger than {limit} bytes", layer="channel"))

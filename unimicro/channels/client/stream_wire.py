@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from unimicro.channels.client.channel import NotSent, remaining_ms
-from unimicro.channels.client.http_arguments import check_no_uploads
-from unimicro.channels.client.http_refusals import malformed
-from unimicro.channels.client.http_results import body_type
-from unimicro.channels.client.stream_link import too_large
+from unimicro.channels.client.channel import NotSent
+from unimicro.channels.client.http_arguments import UNWRITABLE, unsendable
+from unimicro.channels.client.http_headers import header_fields
+from unimicro.channels.client.http_refusals import too_large
+from unimicro.channels.client.named_call import NamedCall
 from unimicro.channels.stream_frames import Answer, Refused, encode_frame
-from unimicro.channels.stream_settings import stream_settings
-from unimicro.conversion import ConversionError
-from unimicro.encoding import all_exact, encode, read_whole
-from unimicro.outcome import SUCCESS, Either, Failure, Left
-from unimicro.plain import plain_reader
+from unimicro.outcome import Either, Failure, Left
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from unimicro.channels.client.channel import ChannelContext
     from unimicro.channels.client.stream_link import Reply
     from unimicro.invocation import CallPayload, Invocation
@@ -36,51 +30,40 @@ class StreamWire:
     Args:
         operation: It.
         context: Of the channel.
+        max_bytes: Longest result.
 
     Raises:
         DefinitionError: The wire cannot carry a parameter or the result.
     """
 
-    __slots__ = ("_clock", "_method", "_most", "_name", "_read", "_write")
+    __slots__ = ("_clock", "_method", "_most", "_result", "_write")
 
-    def __init__(self, operation: Operation, context: ChannelContext) -> None:
-        check_no_uploads(operation, "stream")
-        signature = operation.signature
-        service, _, method = operation.name.rpartition(".")
+    def __init__(self, operation: Operation, context: ChannelContext, max_bytes: int) -> None:
+        named = NamedCall.of(operation, "stream", context.component, "msgpack")
         self._clock = context.clock
-        self._name = operation.name
-        self._most = stream_settings(context.settings).max_bytes
-        self._method = encode_frame(f"{context.component}:{service}:{method}")
-        exact = not signature.takes_rest and all_exact(p.annotation for p in signature.parameters)
-        self._write: Callable[[Any], bytes] = encode("msgpack", exact=exact)
-        self._read = read_whole(
-            body_type(signature.returns), "msgpack", plain_reader("msgpack"), f"{operation.name}: result"
-        )
+        self._most = max_bytes
+        self._method = encode_frame(named.method)
+        self._write, self._result = named.write, named.result
 
     def call(self, invocation: Invocation) -> bytes | Outcome[Any]:
-        """Method, headers, args and kwargs; ``Left`` where an argument has no wire form."""
+        """Method, headers, args and kwargs; ``Left`` where something of it cannot be sent."""
         args, kwargs = cast("CallPayload", invocation.payload)
-        headers = invocation.metadata.fields
-        left = remaining_ms(invocation, self._clock)
-        if left is not None:
-            headers = {**headers, "x-timeout-ms": str(left)}
+        headers = header_fields({}, invocation, self._clock)
+        if isinstance(headers, Failure):
+            return Left(headers)
         write = self._write
         try:
             named = write(kwargs) if kwargs else NO_KWARGS
             return self._method + encode_frame(headers) + write(args) + named
-        except Exception as error:
-            text = f"{self._name}: an argument has no wire form: {error}"
-            return Left(Failure("invalid_argument", text, layer="channel", cause=error))
+        except UNWRITABLE as error:
+            return Left(unsendable(error))
 
     def outcome(self, reply: Reply) -> Outcome[Any]:
         """What came of a call."""
         if isinstance(reply, Answer):
             if len(reply.result) > self._most:
-                return too_large(self._most)
-            try:
-                return Either(self._read(bytes(reply.result)), SUCCESS)
-            except (ValueError, ConversionError) as error:
-                return Left(malformed(f"is no result of {self._name}: {error}"))
+                return Left(too_large(self._most))
+            return self._result(reply.result)
         if isinstance(reply, Either):
             return reply
         failure = Failure.from_problem(reply.problem)
