@@ -83,6 +83,9 @@ class Registry(Protocol):
             RegistryUnavailable: It could not be told.
         """
 
+    def release(self, instance_id: str) -> None:
+        """Keep an instance up no more from here; it stays: other processes of its server keep it up."""
+
     def find(self, component: str) -> tuple[Instance, ...]:
         """All instances, whatever their status; none is no error.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from unimicro.plugins import builtin
-from unimicro.service import snake_case
+from unimicro.service import service_name
 
 if TYPE_CHECKING:
     from unimicro.app import App
@@ -58,10 +59,11 @@ class Neighbours:
         Raises:
             ConfigurationError: As ``ServiceManager.get_service``.
         """
-        name = interface.name or snake_case(interface.__name__)
+        name = service_name(interface)
         tables = self._app.settings.clients
-        addresses = (tables.get("address"), tables.get(name, {}).get("address"))
-        if any(addresses) or self.registry is not None:
+        own = tables.get(name)
+        has_address = isinstance(own, Mapping) and "address" in own
+        if has_address or "address" in tables or self.registry is not None:
             return self.manager.get_service(interface)
         return None
 

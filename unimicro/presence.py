@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from unimicro.component import COMPONENT, connect_component
 from unimicro.discovery import ChannelAddress
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from unimicro.app import App
-    from unimicro.discovery import Check, Instance
+    from unimicro.discovery import Check, Instance, Registry
     from unimicro.lifecycle import Lifecycle
     from unimicro.registration import Advertised, Registration, RegistrationSettings
 
@@ -100,7 +100,11 @@ class Presence:
         at = Advertised(given, "registry.advertise" if settings.advertise else "the server")
         entries = self._entries(at, tuple(ChannelAddress(channel, at.url) for channel in channels), settings)
         if registry is not None:
-            self._registration = Registration(registry, entries, self._app.clock)
+            self._registration = Registration(self._registry, entries, self._app.clock)
+
+    def _registry(self) -> Registry:
+        """Asked when the app is served again too: one that it made itself was closed when it stopped."""
+        return cast("Registry", self._app.registry)
 
     def _entries(
         self, at: Advertised, reachable: tuple[ChannelAddress, ...], settings: RegistrationSettings

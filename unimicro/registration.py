@@ -16,7 +16,7 @@ from unimicro.pipeline.time_limit import TimeLimit
 from unimicro.siblings import Siblings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from unimicro.discovery import Registry
     from unimicro.pipeline.ports import Clock
@@ -84,15 +84,17 @@ class Advertised:
     """
 
     def __init__(self, url: str, where: str) -> None:
+        if set("@?#").intersection(url):
+            # First: no other refusal may show a password.
+            raise ConfigurationError(f"{where}: the URL may have neither a login nor a query")
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
             raise ConfigurationError(f"{where}: {url!r} is no URL: {error}") from error
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+        ascii_only = re.fullmatch(r"[!-~]+", url)  # RFC 3986 §2; urlsplit drops line ends without a word
+        if not ascii_only or parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
             raise ConfigurationError(f"{where}: {url!r} is no URL such as http://10.0.0.5:8000")
-        if parts.username is not None or parts.query or parts.fragment:
-            raise ConfigurationError(f"{where}: the URL may have neither a login nor a query")
         if _is_every_address(parts.hostname):
             raise ConfigurationError(
                 f"{where}: {parts.hostname} is every address of this machine, not one that others can call;"
@@ -121,14 +123,20 @@ class Registration:
     A registry that is down is no reason for an app to be.
 
     Args:
-        registry: It is told.
+        registry: Finds the one to tell; asked each time that the app begins to be served.
         entries: Instances, and how each is checked.
         clock: Source of time.
     """
 
-    def __init__(self, registry: Registry, entries: Sequence[tuple[Instance, Check]], clock: Clock) -> None:
+    def __init__(
+        self,
+        registry: Callable[[], Registry],
+        entries: Sequence[tuple[Instance, Check]],
+        clock: Clock,
+    ) -> None:
         self.entries = tuple(entries)
-        self._registry = registry
+        self._find_registry = registry
+        self._registry = registry()
         self._clock = clock
         self._siblings = Siblings("\n".join(instance.id for instance, _ in entries))
         self._ending = Event()
@@ -137,6 +145,7 @@ class Registration:
     def begin(self) -> None:
         """Register in a thread."""
         self._ending = Event()
+        self._registry = self._find_registry()
         self._thread = Thread(
             target=self._run, args=(self._ending,), name="unimicro-registration", daemon=True
         )
@@ -179,7 +188,8 @@ class Registration:
         if self._thread is not None:
             self._thread.join()
         if not self._siblings.leave():
-            self._registry.close()  # it keeps nothing up any more; the others do
+            for instance, _ in self.entries:
+                self._registry.release(instance.id)
             return
         try:
             for instance, _ in self.entries:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.servers import LIMIT, until
 from unimicro import App, Service, VirtualClock, entry
+from unimicro.channels.registries.file import FileRegistry
 from unimicro.channels.registries.memory import MemoryRegistry
 from unimicro.component import Component, component, implementation, service
 from unimicro.discovery import ChannelAddress, Check, Instance, RegistryUnavailable
@@ -210,6 +211,31 @@ def test_it_can_be_announced_again_after_it_was_withdrawn(registry):
     app.stop()
 
 
+def test_an_app_that_is_stopped_and_started_again_is_registered_again(tmp_path):
+    there = {"kind": "file", "path": str(tmp_path / "registry")}
+    app = App(Plain(), config={"registry": {**there, "advertise": URL}})
+    other = FileRegistry(tmp_path / "registry")
+    app.presence.plan(["rest"])
+    for _ in range(2):
+        app.start()
+        app.presence.announce()
+        until(lambda: other.find("plain") != (), "registered")
+        app.stop()
+        assert other.find("plain") == ()
+    other.close()
+
+
+def test_a_registry_that_was_given_stays_open_where_other_workers_go_on(registry, monkeypatch):
+    monkeypatch.setattr(Siblings, "leave", lambda _: False)
+    app = App(Plain(), registry=registry, config={})
+    announced(app, registry)
+    app.stop()
+    assert registry.find("plain") != ()
+    told = []
+    registry.watch("plain", told.append)()
+    registry.deregister(registry.find("plain")[0].id)
+
+
 def test_how_long_it_waits_depends_on_who_has_to_learn_of_it(registry):
     assert App(Plain(), config={}).presence.drain_wait == 0.0
     app = App(Plain(), registry=registry, config={})
@@ -234,7 +260,15 @@ def test_nothing_that_says_where_it_is_served_is_refused(registry):
         ("http://0.0.0.0:8000", "is every address of this machine"),
         ("http://[::]:8000", "is every address of this machine"),
         ("http://me:secret@10.0.0.5", "neither a login nor a query"),
+        ("http://me:secret@10.0.0.5:99999", "neither a login nor a query"),
+        ("ftp://me:secret@10.0.0.5", "neither a login nor a query"),
         ("http://10.0.0.5?x=1", "neither a login nor a query"),
+        ("http://10.0.0.5:8000\n", "is no URL"),
+        ("http://10.0.\t0.5:8000", "is no URL"),
+        ("http://tee stube:8000", "is no URL"),
+        ("http://über.example:8000", "is no URL"),
+        ("http://10.0.0.5:8000/?", "neither a login nor a query"),
+        ("http://10.0.0.5:8000/#", "neither a login nor a query"),
     ],
 )
 def test_an_address_that_nobody_can_call_is_refused(registry, url, message):

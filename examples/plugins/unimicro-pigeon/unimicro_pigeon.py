@@ -188,6 +188,9 @@ class Lofts:
     def deregister(self, instance_id: str) -> None:
         """Nothing."""
 
+    def release(self, instance_id: str) -> None:
+        """Nothing."""
+
     def find(self, component: str) -> tuple[Instance, ...]:
         return self._instances.get(component, ())
 

@@ -123,6 +123,10 @@ class ConsulRegistry:
                     if "Unknown service" not in str(error):
                         raise
 
+    def release(self, instance_id: str) -> None:
+        """See ``Registry``."""
+        self._keeper.drop(instance_id)
+
     def find(self, component: str) -> tuple[Instance, ...]:
         """See ``Registry``."""
         return self._query(self._http(), component, 0, 0.0)[1]

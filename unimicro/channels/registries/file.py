@@ -87,6 +87,10 @@ class FileRegistry:
         with self._changed() as rows:
             rows.pop(instance_id, None)
 
+    def release(self, instance_id: str) -> None:
+        """See ``Registry``."""
+        self._keeper.drop(instance_id)
+
     def find(self, component: str) -> tuple[Instance, ...]:
         """See ``Registry``."""
         with _unavailable():

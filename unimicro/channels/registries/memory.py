@@ -88,6 +88,10 @@ class MemoryRegistry:
             self._shared.instances.pop(instance_id, None)
         self._changed()
 
+    def release(self, instance_id: str) -> None:
+        """See ``Registry``."""
+        self._keeper.drop(instance_id)
+
     def find(self, component: str) -> tuple[Instance, ...]:
         """See ``Registry``."""
         with self._shared.lock:
