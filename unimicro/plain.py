@@ -71,7 +71,7 @@ def _json_reader(depth: int) -> Callable[[bytes], Any]:
 
 
 def _msgpack_reader(depth: int) -> Callable[[bytes], Any]:
-    unpack = require("msgpack", "fastapi", "the msgpack format").unpackb
+    unpack = require("msgpack", "client", "the msgpack format").unpackb
 
     def read(octets: bytes) -> Any:
         try:
@@ -93,7 +93,7 @@ def _no_extension(code: int, _: bytes) -> Any:
 
 def malformed_msgpack(octets: bytes) -> str:
     """What the reader of plain data says of malformed octets, without making data of them."""
-    msgpack = require("msgpack", "fastapi", "the msgpack format")
+    msgpack = require("msgpack", "client", "the msgpack format")
     unpacker = msgpack.Unpacker(max_buffer_size=max(1, len(octets)))
     unpacker.feed(octets)
     try:

@@ -202,7 +202,7 @@ class Service:
     """Guards and flows run before those of the entry."""
 
     def __init__(self, *, name: str | None = None, url_prefix: str = "") -> None:
-        self.name = name or type(self).name or snake_case(type(self).__name__)
+        self.name = service_name(type(self), name)
         self.url_prefix = (url_prefix or type(self).url_prefix).rstrip("/")
         if not is_name(self.name):
             raise DefinitionError(f"{self.name!r} is no service name: letters, digits, '_' and '-' only")
@@ -233,6 +233,11 @@ class Service:
 def is_name(name: object) -> bool:
     """Whether services and components may be called so."""
     return isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) is not None
+
+
+def service_name(kind: type[Service], given: str | None = None) -> str:
+    """The name of a service: ``given``, else its class's own, else the class name in snake case."""
+    return given or kind.name or snake_case(kind.__name__)
 
 
 def snake_case(name: str) -> str:

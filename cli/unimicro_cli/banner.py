@@ -64,6 +64,7 @@ def _routes(app: App, door: str) -> list[str]:
     rows = [(f"  {route.verb}", route.path, route.operation.name, route.access) for route in http_routes(app)]
     if door == "fastapi":
         rows.append(("  POST", "/invoke", "any of them by name, JSON or msgpack", ""))
+        rows.append(("  WS", "/stream", "any of them by name, many at a time", ""))
         if app.settings.serves_openapi:
             rows.append(("  GET", "/docs", "OpenAPI", "open"))
     rows += [("  GET", path, "health", "open") for path in app.pages]

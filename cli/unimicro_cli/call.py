@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from unimicro_cli.options import chosen_app, stage_option
+from unimicro_cli.options import chosen_app, stage_option, timeout_option
 
 if TYPE_CHECKING:
     from unimicro.outcome import Outcome
@@ -20,13 +19,7 @@ if TYPE_CHECKING:
 @click.option("--url", help="Call the server at this address instead.")
 @click.option("--token", help="Sent as Authorization with --url; default: the variable TOKEN.")
 @click.option("--json", "json_object", metavar="OBJECT", help="All arguments as a JSON object.")
-@click.option(
-    "--timeout",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds to wait for the server.",
-)
+@timeout_option
 @stage_option
 def call(
     operation: str,
@@ -56,8 +49,6 @@ def call(
     from unimicro_cli.environment import load_environment
     from unimicro_cli.output import print_failure, print_result
 
-    if not isfinite(timeout):
-        raise click.UsageError("--timeout: expected a number of seconds.")
     if url is not None and app is not None:
         raise click.UsageError("--app calls in this process, --url calls a server: give one of them.")
     load_environment(stage)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from unimicro_cli.group import CommandGroup
+from unimicro_cli.options import timeout_option
 
 if TYPE_CHECKING:
     from unimicro_cli.pull.model import Model
@@ -33,13 +33,7 @@ def client() -> None:
     help="Name of the class of a service; may be repeated.",
 )
 @click.option("--token", help="Sent as Authorization.")
-@click.option(
-    "--timeout",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(min=0, min_open=True),
-    help="Seconds to wait for the server.",
-)
+@timeout_option
 def pull(
     url: str, output: str | None, force: bool, class_names: tuple[str, ...], token: str | None, timeout: float
 ) -> None:
@@ -59,8 +53,6 @@ def pull(
     from unimicro_cli.pull.fetch import fetch, source_of
     from unimicro_cli.pull.module import write_module
 
-    if not isfinite(timeout):
-        raise click.UsageError("--timeout: expected a number of seconds.")
     source = source_of(url)
     if output not in (None, "-"):
         _refuse_existing(Path(str(output)), force)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from unimicro.app import App
     from unimicro_cli.serving import Serving
 
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+"""Both are set, also where a shell started this in the background, with SIGINT ignored."""
+
 
 def run(serving: Serving) -> None:
     """Serve until a signal comes.
@@ -38,7 +42,18 @@ def run(serving: Serving) -> None:
     if is_running_from_reloader():
         _serve_again(serving)
         return
-    app, native = _load(serving)
+    # The app is started with its door, and stopped wherever a signal comes before the drain takes them.
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        app, native = _load(serving)
+        try:
+            _serve_loaded(app, native, serving)
+        finally:
+            app.stop()
+
+
+def _serve_loaded(app: App, native: Any, serving: Serving) -> None:
     listener = listen(serving.host, serving.port)
     port = plan_presence(app, serving, listener)
     show_banner(app, serving, port)
@@ -62,16 +77,12 @@ def _serve(app: App, native: Any, serving: Serving, listener: socket) -> None:
     from werkzeug.serving import make_server
 
     drain = Drain(app, native)
-    # Both, also where a shell started this in the background, with SIGINT ignored.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in SIGNALS:
         signal.signal(number, drain.signalled)
     # The descriptor is bound already: werkzeug reads the port off it.
     server = make_server(serving.host, serving.port, drain, threaded=True, fd=listener.fileno())
-    try:
-        app.presence.announce()
-        drain.serve(server, listener)
-    finally:
-        app.stop()
+    app.presence.announce()
+    drain.serve(server, listener)
 
 
 def _watch(serving: Serving, native: Any) -> None:

@@ -38,6 +38,13 @@ def test_a_server_that_never_answers_is_exit_code_3(folder):
     assert "did not answer within 0.2 s" in result.stderr
 
 
+@pytest.mark.parametrize("timeout", ["nan", "inf", "0", "-1"])
+def test_a_timeout_that_is_no_time_is_a_usage_error(folder, timeout):
+    result = failing("http://127.0.0.1:1", "--timeout", timeout)
+    assert result.exit_code == 2
+    assert "--timeout" in result.stderr
+
+
 def test_a_server_that_drips_is_given_up_when_the_time_is_over(folder):
     ended = threading.Event()
 

@@ -89,6 +89,38 @@ def test_a_signal_stops_the_services_and_ends_the_server_with_0(tmp_path, door, 
     assert "Traceback" not in server.stderr.read_text()
 
 
+SLOW = """
+import time
+class Warm(Orders):
+    def setup(self): print('warm', flush=True)
+    def stop(self): print('stopped', flush=True)
+class Slow(Service):
+    @entry
+    def slow(self): ...
+    def setup(self): time.sleep(1)
+app = App(Warm(), Slow())
+"""
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_signal_while_services_are_set_up_stops_those_that_are(tmp_path, door):
+    write(tmp_path, "shop.py", PLAIN + SLOW)
+    stdout = tmp_path / "stdout"
+    command = [UNIMICRO, "serve", "shop", "--port", "0", "--door", door]
+    with (
+        stdout.open("wb") as out,
+        subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stdout=out, stderr=subprocess.PIPE
+        ) as process,
+    ):
+        until(lambda: "warm\n" in stdout.read_text(), "one service is set up")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert stdout.read_text().endswith("stopped\n")
+    assert b"Traceback" not in errors
+
+
 @pytest.fixture(scope="module", params=DOORS)
 def shop(request, tmp_path_factory):
     """A server of the shop, and its door; the token is that of ``.env.acceptance``."""
@@ -110,6 +142,8 @@ def test_the_banner_says_stage_door_url_routes_and_kind_of_server(shop):
     lines = [line.split() for line in text.splitlines()]
     assert ["GET", "/orders/{order_id}", "orders.place", "protected"] in lines
     assert ["GET", "/greeting", "orders.get_greeting", "open"] in lines
+    endpoints = [line[:2] for line in lines if line[:2] in (["POST", "/invoke"], ["WS", "/stream"])]
+    assert len(endpoints) == (2 if door == "fastapi" else 0)
     assert "WARNING: this is a development server (one process, no TLS" in text
     assert "not a loopback address" not in server.stderr.read_text()
 

@@ -13,9 +13,8 @@ from unimicro_cli.main import main
 
 import unimicro
 from tests.docs.pages import REFERENCE, ROOT
-from unimicro import errors
+from unimicro import App, ServiceManager, connect, errors
 from unimicro.channels.client.http_settings import HttpSettings
-from unimicro.channels.client.manager import ServiceManager
 from unimicro.channels.client.settings import _OWN, DEFAULT_POLICIES, ON_CLIENTS
 from unimicro.channels.stream_settings import StreamSettings
 from unimicro.config import _KINDS, PREFIX, Settings
@@ -117,7 +116,7 @@ def test_every_setting_of_a_policy_is_listed_with_its_default(name):
 
 def test_every_setting_of_a_channel_is_listed_with_its_default():
     listed = {(name, row[1]): row[2] for row in rows("clients.md", "channel") for name in row[0].split(", ")}
-    of_http, of_stream = HttpSettings._field_defaults, dataclasses.asdict(StreamSettings())
+    of_http, of_stream = HttpSettings._field_defaults, StreamSettings._field_defaults
     channels = {
         name: of_stream if name == "stream" else of_http for name in builtin.CHANNELS if name != "local"
     }
@@ -141,6 +140,30 @@ def test_every_setting_of_a_client_is_listed():
 def test_every_parameter_of_a_service_manager_is_listed():
     listed = {name for row in rows("clients.md", "parameter") for name in row[0].split(", ")}
     assert listed == set(inspect.signature(ServiceManager).parameters)
+
+
+def written(function):
+    """Name and parameters of a function as the reference writes them: without types and ``self``."""
+    signature = inspect.signature(function)
+    parameters = [each.replace(annotation=each.empty) for each in signature.parameters.values()]
+    own = [each for each in parameters if each.name != "self"]
+    text = signature.replace(parameters=own, return_annotation=signature.empty)
+    return f"{function.__name__}{text}".replace("'", '"')
+
+
+@pytest.mark.parametrize(
+    ("function", "where"),
+    [
+        (App, "names.md"),
+        (ServiceManager, "clients.md"),
+        (ServiceManager.get_service, "clients.md"),
+        (connect, "clients.md"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_a_signature_is_written_as_it_is(function, where):
+    shown = re.findall(rf"`({function.__name__}\([^`]*\))", page(where))
+    assert written(function) in [" ".join(each.split()) for each in shown]
 
 
 def test_the_order_of_the_stages_is_that_of_the_code():

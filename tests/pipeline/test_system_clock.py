@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import uvloop
 
 from unimicro.pipeline.clock import SystemClock
 
@@ -60,6 +61,26 @@ def test_work_is_cancelled_at_the_deadline_and_may_wait_while_it_cleans_up():
     with pytest.raises(TimeoutError):
         finish(wait_forever(ended), seconds=0.01)
     assert ended == ["cleaned up"]
+
+
+@pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+def test_no_loop_ends_the_work_before_the_deadline(new_loop):
+    early = []
+
+    async def late(seconds):
+        deadline = clock.now() + seconds
+        with pytest.raises(TimeoutError):
+            await clock.finish_by(deadline, asyncio.sleep(30))
+        early.append(max(0.0, deadline - clock.now()))
+
+    async def main():
+        await asyncio.gather(*(late(0.01 + number / 10_000) for number in range(200)))
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
+    assert early == [0.0] * 200
 
 
 def test_a_cancelled_caller_cancels_the_work():

@@ -16,6 +16,7 @@ from unimicro import (
     Instance,
     MemoryRegistry,
     Outcome,
+    Retry,
     Service,
     ServiceManager,
     adisconnect,
@@ -83,7 +84,7 @@ manager = ServiceManager(app=App(Greeter()), registry=registry, selector="first"
 greetings = manager.get_service(Greetings)
 orders = manager.get_service(Orders, "dispatch-json", address="http://127.0.0.1:8000")
 remote = connect(Orders, address=["http://127.0.0.1:8000"], channel="rest", name="orders-2")
-abstract = connect(Greetings, registry=registry)
+abstract = connect(Greetings, registry=registry, token="secret", policies=[Retry(attempts=1)])
 
 assert_type(greetings, Greetings)
 assert_type(orders, Orders)
@@ -127,6 +128,9 @@ assert orders.place("1").total  # type: ignore[attr-defined]  # pyright: ignore[
 orders.post_whole({"id": "1"})  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 connect("Orders")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 connect(Orders, address=8000)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+connect(Orders, tokn="secret")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+connect(Orders, policies="retry")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+connect(Orders, config=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 manager.get_service()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 manager.get_service(Orders, 3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 ServiceManager(app=Orders)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     Envelope = tuple[object, EncodedCall]
 
-__all__ = ["Codec", "json_codec", "msgpack_codec"]
+__all__ = ["INVOKE", "Codec", "json_codec", "msgpack_codec"]
+
+INVOKE = "/invoke"
+"""The path of the endpoint, below that at which the app is mounted."""
 
 LONGEST_METHOD = 1000
 
@@ -62,7 +65,7 @@ def msgpack_codec() -> Codec:
     Raises:
         MissingExtra: The package msgpack is not installed.
     """
-    msgpack = require("msgpack", "fastapi", "the msgpack codec")
+    msgpack = require("msgpack", "client", "the msgpack codec")
     around = (b"\x82\xa6result", b"\xa9exception\xc0")
     return _codec("msgpack", around, msgpack.packb)
 

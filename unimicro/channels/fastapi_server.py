@@ -1,8 +1,9 @@
 """The FastAPI server: ``app.asgi``.
 
-Two layers. Outermost a raw ASGI function that serves ``POST /invoke`` itself, away from FastAPI's
-middleware and dependencies. Below it a FastAPI application in which one route serves every entry through
-the shared route table; FastAPI adds OpenAPI, its middleware, and whatever routes the user puts beside.
+Two layers. Outermost a raw ASGI function that serves ``POST /invoke`` and the WebSocket ``/stream`` itself,
+away from FastAPI's middleware and dependencies. Below it a FastAPI application in which one route serves
+every entry through the shared route table; FastAPI adds OpenAPI, its middleware, and whatever routes the user
+puts beside.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from unimicro.channels.asgi import GONE, metadata_of, raw_path, read_body, send_answer
+from unimicro.channels.codecs import INVOKE
 from unimicro.channels.disconnects import while_connected
 from unimicro.channels.dispatch import DispatchDoor
 from unimicro.channels.draining import Draining, closing
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from unimicro.app import App
     from unimicro.channels.asgi import AsgiApp, Receive, Scope, Send
 
-INVOKE = "/invoke"
 RAW_INVOKE = INVOKE.encode()
 POST_ONLY = Failure(
     "unimplemented", "only POST is allowed here", status=405, headers={"Allow": "POST"}, layer="routing"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import builtins
 from typing import TYPE_CHECKING
 
-from unimicro import errors
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -27,10 +25,6 @@ ORIGINS: dict[str, str] = {
     for name in names.split()
 }
 """Name to the module that it is imported from, of all that a written module may need."""
-
-OF_ERRORS = frozenset(
-    kind.__name__ for kind in errors.ServiceError.__subclasses__() if kind.__module__ == errors.__name__
-)
 
 
 class Symbols:
