@@ -309,22 +309,32 @@ class App(Doors):
 
     def start(self) -> None:
         """Start components, services and the doors made so far, in this order. A second call does nothing."""
-        self._lifecycle.start()
+        try:
+            self._lifecycle.start()
+        except BaseException:
+            self._neighbours.close()
+            raise
 
     def stop(self) -> None:
         """Take the app out of the registry, then stop doors, services and components, in reverse order."""
         self.presence.withdraw()
         self._lifecycle.stop()
+        self.presence.draining = False
         self._neighbours.close()
 
     async def astart(self) -> None:
         """``start`` on the running event loop: an async ``setup`` is awaited on it."""
-        await self._lifecycle.astart()
+        try:
+            await self._lifecycle.astart()
+        except BaseException:
+            await self._neighbours.aclose()
+            raise
 
     async def astop(self) -> None:
         """``stop`` on the running event loop."""
         await self.presence.awithdraw()
         await self._lifecycle.astop()
+        self.presence.draining = False
         await self._neighbours.aclose()
 
     def kill(self) -> None:

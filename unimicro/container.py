@@ -8,7 +8,7 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from unimicro.component import IMPLEMENTATION, abstract_methods
-from unimicro.conversion import strip_annotated
+from unimicro.conversion import strip_annotated, type_name
 from unimicro.errors import ConfigurationError, DefinitionError
 from unimicro.service import Service
 
@@ -139,8 +139,10 @@ class Container:
         return self._made[kind]
 
     def _lack(self, kind: Any) -> str:
-        name = getattr(kind, "__name__", str(kind))
-        if isinstance(kind, type) and issubclass(kind, Service):
+        if kind is Any or not isinstance(kind, type):
+            return f"{type_name(kind)} names no one class, so nothing can be given for it"
+        name = kind.__name__
+        if issubclass(kind, Service):
             return (
                 f"no component of this app has {name}, and nothing says where it is: add its component,"
                 " give a registry, or say [clients.<service>] address"
@@ -239,6 +241,8 @@ def _is_maker(value: Any) -> bool:
 
 
 def _is_instance(value: Any, kind: type) -> bool:
+    if isinstance(value, type) and not issubclass(kind, type):
+        return False  # to a protocol that is tested at run time a class has its methods, too
     try:
         return isinstance(value, kind)
     except TypeError:  # a protocol that cannot be tested at run time

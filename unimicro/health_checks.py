@@ -77,7 +77,7 @@ class _Run:
     def __init__(self, begun: float) -> None:
         self.begun = begun
         self.landed: Future[Finding] = Future()
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[Finding] | None = None
 
 
 class _Check:
@@ -115,6 +115,8 @@ class _Check:
     def _begin(self, run: _Run) -> None:
         if self._is_async:
             run.task = asyncio.ensure_future(self._arun(run))
+            # Not within the task: one that is cancelled before its first step, with its loop, runs nothing.
+            run.task.add_done_callback(lambda task: self._land(run, self._found(task, run)))
         else:
             # A thread of its own: one that hangs must not take a place away from requests.
             Thread(target=self._work, args=(run,), name="unimicro-health", daemon=True).start()
@@ -129,19 +131,20 @@ class _Check:
         finally:
             self._land(run, finding)
 
-    async def _arun(self, run: _Run) -> None:
-        finding = self._late(run)
+    async def _arun(self, run: _Run) -> Finding:
         given = self._given()
         try:
             async with self._clock.timeout_at(run.begun + self.options.timeout):
                 returned = await self._method(*given)
-            finding = self._judged(given, returned, run)
+            return self._judged(given, returned, run)
         except Exception as error:
             # A timeout of its own is one like any other; ours comes when the time is over.
-            if not (isinstance(error, TimeoutError) and self._is_late(run)):
-                finding = self._raised(error, run)
-        finally:
-            self._land(run, finding)
+            if isinstance(error, TimeoutError) and self._is_late(run):
+                return self._late(run)
+            return self._raised(error, run)
+
+    def _found(self, task: asyncio.Task[Finding], run: _Run) -> Finding:
+        return self._late(run) if task.cancelled() or task.exception() else task.result()
 
     def _given(self) -> tuple[Result, ...]:
         return (Result(),) if self._takes_result else ()

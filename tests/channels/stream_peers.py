@@ -119,8 +119,6 @@ async def in_memory(asgi, headers=(), subprotocols=(SUBPROTOCOL,), path="/stream
     wire.accepted = await asyncio.wait_for(to_client.get(), LIMIT)
     wire.to_server = to_server
     wire.serving = serving
-    if wire.accepted["type"] == "websocket.http.response.start":
-        wire.accepted |= await asyncio.wait_for(to_client.get(), LIMIT)
     try:
         yield wire
     finally:

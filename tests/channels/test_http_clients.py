@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import ipaddress
+import ssl
 import subprocess
 import sys
 import threading
+import weakref
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -19,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.channels.http_calling import TRANSPORTS, called, manager_for, proxy_of
 from tests.channels.http_servers import LIMIT, RawServer, answering, json_answer, serving
+from tests.channels.test_http_hostile import second_result
 from unimicro import App, Service, entry
 from unimicro.channels.client.manager import ServiceManager, connect
 from unimicro.errors import (
@@ -269,6 +274,41 @@ def test_a_certificate_is_verified(certificate, monkeypatch, method, transport, 
             called(shop, method)
 
 
+@both
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_what_tls_has_read_ahead_is_not_the_answer_to_the_next_call(
+    certificate, monkeypatch, method, transport
+):
+    def script(server, connection, number):
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+
+        def done(step, *args):
+            while True:
+                with suppress(ssl.SSLWantReadError):
+                    return step(*args)
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(65536) or b"\0")
+
+        done(tls.do_handshake)
+        while not done(tls.read, 65536).endswith(b"}"):
+            pass
+        # Two records in one packet.
+        tls.write(OK)
+        if number == 1:
+            tls.write(json_answer(b'{"result":"of nobody","exception":null}'))
+        connection.sendall(outgoing.read())
+        connection.recv(65536)
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate / "certificate", certificate / "key")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "authority"))
+    with RawServer(script) as server, manager_for(CHANNEL, transport, policies=ONCE) as manager:
+        address = server.address.replace("http:", "https:")
+        assert second_result(manager, method, address) == "ok"
+        assert server.connections == 2
+
+
 # -- processes and environment ---------------------------------------------------------------------
 
 FORKS = """
@@ -339,6 +379,27 @@ def test_closing_ends_the_connections_and_a_later_call_makes_new_ones(transport)
         assert server.connections == 4
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize("transport", [*TRANSPORTS, "given"])
+def test_loops_that_are_left_with_connections_open_leave_nothing_behind(transport):
+    loops = weakref.WeakSet()
+
+    async def call():
+        loops.add(asyncio.get_running_loop())
+        assert await asyncio.gather(*(shop.abuy() for _ in range(3))) == ["ok"] * 3
+
+    given = {"transport": "auto", "async_client": httpx.AsyncClient} if transport == "given" else {}
+    options = {"transport": transport, "settings": {"max_connections": 2}, **given}
+    with RawServer(answering(OK)) as server, manager_for(CHANNEL, **options) as manager:
+        shop = manager.get_service(Shop, CHANNEL, address=server.address)
+        for _ in range(5):
+            asyncio.run(call())
+        gc.collect()
+        assert len(loops) <= 1
+        manager.close()
+        gc.collect()  # what was left warns of itself here
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_closing_from_a_thread_ends_the_idle_connections_of_loops(transport):
     gone = threading.Event()
@@ -369,9 +430,9 @@ def test_closing_from_a_thread_ends_the_idle_connections_of_loops(transport):
         ({"max_byte": 5}, "channels.{}: unknown setting 'max_byte'; did you mean 'max_bytes'"),
         ({"max_bytes": 0}, "channels.{}.max_bytes must be a whole number above 0, got 0"),
         ({"max_bytes": "10"}, "channels.{}.max_bytes must be a whole number above 0, got '10'"),
-        ({"max_connections": True}, "channels.{}.max_connections must be a whole number above 0"),
-        ({"connect_timeout": 0}, "channels.{}.connect_timeout must be above 0 and finite, got 0"),
-        ({"connect_timeout": float("inf")}, "channels.{}.connect_timeout must be above 0 and finite"),
+        ({"max_connections": True}, "channels.{}.max_connections must be a whole number above 0, got True"),
+        ({"connect_timeout": 0}, "channels.{}.connect_timeout must be a finite number above 0, got 0"),
+        ({"connect_timeout": float("inf")}, "channels.{}.connect_timeout must be a finite number above 0"),
         ({"transport": "curl"}, "channels.{}.transport must be one of auto, fast, httpx, got 'curl'"),
     ],
 )
@@ -391,7 +452,9 @@ def test_a_wrong_setting_is_named(channel, settings, text):
         ("http://shop:99999", "is no URL"),
         ("http://[::1", "is no URL"),
         ("http://ann:secret@shop", "an address holds no user name"),
-        ("http://shop/?a=1", "an address has no query and no fragment"),
+        ("http://ann:secret@shop:99999", "an address holds no user name"),
+        ("ftp://ann:secret@shop", "an address holds no user name"),
+        ("http://shop/?token=secret", "an address has no query and no fragment"),
         ("http://shop/#a", "an address has no query and no fragment"),
     ],
 )

@@ -303,6 +303,14 @@ def test_bodies_are_json_text_or_octets(shop):
         shop.octets("text")
 
 
+@pytest.mark.parametrize("words", [5, "text", b"octets", {"a": 1}], ids=repr)
+def test_what_is_no_collection_is_not_sent_as_one(shop, words):
+    with pytest.raises(InvalidArgument, match=f"^words: expected a collection, got {type(words).__name__}$"):
+        shop.get_search(words=words)
+    with pytest.raises(InvalidArgument, match=r"^x-tags: expected a collection"):
+        shop.headed(tenant="x", tags=words)
+
+
 def test_header_fields_are_filled(shop):
     assert shop.headed(tenant="a b") == ["a b", []]
     assert shop.headed(tenant="x", tags=["one", "two"]) == ["x", ["one", "two"]]
@@ -316,9 +324,10 @@ def test_a_header_value_that_could_do_harm_is_not_sent(shop, value):
         shop.headed(tenant=value)
 
 
-def test_a_member_of_a_header_list_may_hold_no_comma(shop):
-    with pytest.raises(InvalidArgument, match="x-tags: a member with a comma"):
-        shop.headed(tenant="x", tags=["a,b"])
+@pytest.mark.parametrize("member", ["a,b", "", " a"])
+def test_a_member_of_a_header_list_that_would_not_come_back_is_refused(shop, member):
+    with pytest.raises(InvalidArgument, match="x-tags: a member that is empty, or has a comma"):
+        shop.headed(tenant="x", tags=["one", member])
 
 
 def test_answers_are_read_by_their_content_type(shop):

@@ -21,7 +21,7 @@ from unimicro.channels.stream_frames import (
     PART,
     REFUSED,
 )
-from unimicro.errors import DeadlineExceeded, Internal, ResourceExhausted, Unavailable, Unknown
+from unimicro.errors import DeadlineExceeded, Internal, Unavailable, Unknown
 from unimicro.pipeline.deadline import Deadline
 
 
@@ -118,7 +118,7 @@ def test_parts_that_never_end_are_no_more_than_a_result_may_have():
 
     async def scenario(proxy):
         for _ in range(2 * MOST_IN_PARTS):
-            with pytest.raises(ResourceExhausted, match="larger than 1000000 bytes"):
+            with pytest.raises(Internal, match="the answer is longer than 1000000 bytes"):
                 await proxy.same("x")
 
     against(announced, scenario, max_bytes=1_000_000)
@@ -149,12 +149,16 @@ def test_a_flood_of_answers_does_not_keep_a_call_from_its_deadline():
 
 
 @pytest.mark.parametrize(
-    ("result", "error", "text"),
-    [(5, Internal, "is no result of depot.same: expected str, got int"), (None, Internal, "got null")],
+    ("result", "text"),
+    [
+        (5, "has another result than declared: expected str, got int"),
+        (None, "got null"),
+        (msgpack.ExtType(5, b"x"), "has a result that cannot be read"),
+    ],
 )
-def test_a_result_of_the_wrong_type_is_a_failure_of_that_call(result, error, text):
+def test_a_result_of_the_wrong_type_is_a_failure_of_that_call(result, text):
     async def scenario(proxy):
-        with pytest.raises(error, match=text):
+        with pytest.raises(Internal, match=text):
             await proxy.same("x")
 
     against(answering(lambda number: [ANSWER, number, result]), scenario)
@@ -463,6 +467,21 @@ def test_a_server_that_hears_nothing_is_noticed_without_a_deadline(pings):
     assert not deaf.patient
 
 
+def test_without_ping_interval_a_silent_server_is_never_given_up():
+    deaf = Deaf()
+
+    async def script(websocket, _):
+        await hello(websocket)
+        await deaf.serve(websocket)
+
+    async def scenario(proxy):
+        with deadline(0.2), pytest.raises(DeadlineExceeded):
+            await proxy.same("x")
+        deaf.left.set()
+
+    against(script, scenario, ping_interval=0, ping_timeout=0.03)
+
+
 def test_an_idle_connection_is_kept_as_long_as_the_server_answers_pings():
     connected = []
 
@@ -507,7 +526,7 @@ def test_a_server_that_does_not_close_is_left(monkeypatch):
 
     async def scenario(proxy):
         await proxy.same("x")
-        (route,) = owner_of(proxy)._routes.values()
+        (route,) = owner_of(proxy)._ways.values()
         dialer = route[1].current[0].connection._dialers[asyncio.get_running_loop()]
         (link,) = dialer._links
         await link.socket.gone

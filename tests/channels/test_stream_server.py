@@ -1,11 +1,14 @@
 """``/stream`` on the server: what it answers to frames, good and bad, over ASGI in memory."""
 
 import asyncio
+import logging
 
 import msgpack
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
-from tests.channels.stream_peers import Disconnected, call_octets, in_memory
+from tests.channels.stream_peers import LIMIT, Disconnected, call_octets, in_memory
 from tests.channels.stream_service import depot
 from unimicro.channels.stream_frames import (
     ANSWER,
@@ -17,9 +20,11 @@ from unimicro.channels.stream_frames import (
     PART,
     PART_BYTES,
     REFUSED,
+    SUBPROTOCOL,
     message_of,
     part_frame,
 )
+from unimicro.testing.serving import ServerThread
 
 
 def with_wire(scenario, headers=(), room=0, **settings):
@@ -61,9 +66,9 @@ def test_the_subprotocol_is_chosen():
 
 @pytest.mark.parametrize("offered", [(), ("unimicro.stream.v2", "graphql-ws")])
 def test_a_client_that_does_not_offer_the_subprotocol_is_refused(offered):
-    answer = handshake(subprotocols=offered)
-    assert answer["status"] == 400
-    assert b"unimicro.stream.v1" in answer["body"]
+    refused = handshake(subprotocols=offered)
+    assert refused["type"] == "websocket.close"
+    assert "unimicro.stream.v1" in refused["reason"]
 
 
 @pytest.mark.parametrize(
@@ -71,11 +76,23 @@ def test_a_client_that_does_not_offer_the_subprotocol_is_refused(offered):
     [b"https://evil.example", b"null", b"http://testserver.evil.example", b"http://testserver:81", b""],
 )
 def test_a_page_of_another_origin_is_refused(origin):
-    assert handshake([(b"origin", origin)])["status"] == 403
+    refused = handshake([(b"origin", origin)])
+    assert (refused["type"], refused["code"]) == ("websocket.close", 1008)
+    assert "origins" in refused["reason"]
 
 
 def test_a_page_of_the_same_origin_may_connect():
     assert handshake([(b"origin", b"http://TestServer")])["type"] == "websocket.accept"
+
+
+@pytest.mark.parametrize("refused", [{}, {"subprotocols": [SUBPROTOCOL], "origin": "http://evil.example"}])
+def test_a_stranger_whose_handshakes_are_refused_writes_no_errors_into_the_log(refused, caplog):
+    with ServerThread(depot()) as server:
+        for _ in range(3):
+            with pytest.raises(InvalidStatus) as told:
+                connect(server.address.replace("http", "ws") + "/stream", **refused)
+            assert told.value.response.status_code == 403
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_another_path_is_no_stream():
@@ -240,10 +257,10 @@ def test_calls_that_do_not_end_when_they_are_cancelled_cannot_pile_up():
         began = list(service.began)
         service.go.set()
         answers = await wire.answers(5)
-        return began, [number for number, answer in answers.items() if answer[0] == ANSWER]
+        return began, sorted(answers)
 
     settings = {"channels": {"stream": {"max_calls": 2}}}
-    assert with_wire(scenario, **settings) == ([1, 2, 3], [4, 5])
+    assert with_wire(scenario, **settings) == ([1, 2, 3], [4, 5, 6, 7, 8])
 
 
 @pytest.mark.parametrize("size", [900, 5000, 200_000])
@@ -450,7 +467,7 @@ def test_a_drain_ends_calls_under_way_refuses_others_and_closes():
     async def scenario(wire, service, app):
         await wire.message(call(1, "slow", 1))
         await service.until(lambda: service.began)
-        draining = asyncio.create_task(app.door("fastapi").stream.drain())
+        draining = asyncio.create_task(app.door("fastapi").stream.drain(LIMIT))
         goaway = await wire.next()
         await wire.message(call(2, "slow", 2))
         refused = await wire.next()
@@ -481,11 +498,11 @@ def test_a_draining_server_takes_no_connections():
     async def run():
         app = depot()
         _ = app.asgi
-        await app.door("fastapi").stream.drain()
+        await app.door("fastapi").stream.drain(LIMIT)
         async with in_memory(app.asgi) as wire:
-            return wire.accepted["status"]
+            return wire.accepted["type"], wire.accepted["reason"]
 
-    assert asyncio.run(run()) == 503
+    assert asyncio.run(run()) == ("websocket.close", "the server is going away")
 
 
 def test_a_drain_does_not_wait_for_a_client_that_does_not_read(monkeypatch):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from abc import ABC, abstractmethod
 
 import pytest
 
+from tests.channels.http_servers import RawServer, json_answer
 from unimicro import App, Service, entry
+from unimicro.channels.client.http_transport import KEEPALIVE
 from unimicro.component import (
     Component,
     ComponentStatus,
@@ -217,6 +220,32 @@ def test_a_component_that_cannot_start_takes_those_before_it_down_again():
     assert log == ["startup one", "startup two", "shutdown one"]
     assert [each.get_status().value for each in app.components] == ["stopped", "virgin"]
     assert app.presence.startedness().notes == ("not started",)
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_app_that_cannot_start_leaves_no_connection_open(is_async):
+    class Asking(Service):
+        def setup(self):
+            asked = app.manager.get_service(Other, "dispatch-json", address=server.address)
+            assert asked.get_other() == "ok"
+            used.append(asked)
+            raise OSError("no database")
+
+        @entry
+        def asking(self): ...
+
+    def script(server, connection, _):
+        server.read_request(connection)
+        connection.sendall(json_answer(b'{"result":"ok","exception":null}'))
+        if connection.recv(1) == b"":
+            ended.set()
+
+    used, ended = [], threading.Event()
+    app = App(Asking(), config={})
+    with RawServer(script) as server:
+        with pytest.raises(OSError, match="no database"):
+            asyncio.run(app.astart()) if is_async else app.start()
+        assert ended.wait(KEEPALIVE - 1)  # it would end by itself then
 
 
 def test_a_service_that_cannot_be_stopped_keeps_no_component_from_it(caplog):

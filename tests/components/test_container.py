@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, runtime_checkable
 
 import pytest
 
@@ -169,7 +169,9 @@ def test_dataclasses_and_classes_with_new_are_filled():
     assert type(service_of(wanting(Newly), provide={Repository: InMemory}).wanted.pair.one) is InMemory
 
 
-def test_a_protocol_is_provided_by_object_or_by_maker():
+@pytest.mark.parametrize("decorate", [lambda kind: kind, runtime_checkable], ids=["static", "at run time"])
+def test_a_protocol_is_provided_by_object_or_by_maker(decorate):
+    @decorate
     class Finds(Protocol):
         def find(self) -> str: ...
 
@@ -229,9 +231,18 @@ def test_a_parameter_without_hint_is_named():
         service_of(wanting(None))
 
 
-@pytest.mark.parametrize("hint", [Any, int, object, InMemory | Lonely, list[int]])
-def test_hints_that_name_no_one_class_are_named(hint):
-    with pytest.raises(ConfigurationError, match="parameter 'wanted': nothing provides"):
+@pytest.mark.parametrize(
+    ("hint", "message"),
+    [
+        (Any, "Any names no one class"),
+        (InMemory | Lonely, r"InMemory \| Lonely names no one class"),
+        (list[int], r"list\[int\] names no one class"),
+        (int, "nothing provides int"),
+        (object, "nothing provides object"),
+    ],
+)
+def test_hints_that_name_no_one_class_are_named(hint, message):
+    with pytest.raises(ConfigurationError, match=f"parameter 'wanted': {message}"):
         service_of(wanting(hint), Base(name="another", url_prefix="/another"))
 
 

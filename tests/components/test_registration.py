@@ -64,6 +64,12 @@ class Recording(MemoryRegistry):
         super().register(instance, check._replace(url=""))
 
 
+@pytest.fixture(autouse=True)
+def a_folder_of_its_own(tmp_path, monkeypatch):
+    """For the locks that workers of one server share: another run of these tests has the same instances."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
 @pytest.fixture
 def registry():
     with_close = Recording()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import subprocess
 import sys
+import weakref
 
 import httpx
 import pytest
@@ -46,6 +48,25 @@ def test_each_event_loop_has_connections_of_its_own(server):
     asyncio.run(calls())
     asyncio.run(calls())
     assert server.connections == 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+def test_loops_that_are_left_with_connections_open_leave_nothing_behind(server):
+    loops = weakref.WeakSet()
+
+    async def call(http):
+        loops.add(asyncio.get_running_loop())
+        assert (await http.aget(server.url)).is_right()
+
+    def calls():
+        http = Http()
+        for _ in range(5):
+            asyncio.run(call(http))
+        gc.collect()
+        assert len(loops) <= 1
+
+    calls()
+    gc.collect()  # what was left warns of itself here
 
 
 def test_the_plain_functions_leave_no_connection(server):

@@ -257,6 +257,29 @@ def test_one_who_gives_up_does_not_end_the_run_of_the_others():
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("steps", range(5))
+def test_a_run_that_ends_with_its_loop_does_not_stop_the_next(steps):
+    @health_check(cache=0)
+    async def waits(self):
+        await asyncio.sleep(0)
+
+    app = App(Shop(), health_checks=[checks(waits=waits)], config={})
+    client = app.test_client()
+
+    async def left():
+        from unimicro.routes.request import HttpRequest
+
+        request = HttpRequest("GET", "/readyz", ("readyz",))
+        asked = asyncio.ensure_future(app.door("http").ahandle(request))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        assert not asked.done()
+
+    asyncio.run(left())
+    assert client.get("/readyz").status_code == 200
+    app.stop()
+
+
 def test_checks_stand_on_services_too():
     class Checked(Shop):
         @health_check()

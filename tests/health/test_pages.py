@@ -119,6 +119,25 @@ def test_an_app_that_is_not_started_or_drains_is_alive_but_not_ready():
     assert ask("/startupz")[0] == 503
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_an_app_that_was_stopped_and_is_started_again_is_ready(is_async):
+    app = App(Shop(), config={})
+
+    async def once():
+        await app.astart()
+        seen.append(app.presence.readiness().status)
+        await app.astop()
+
+    seen = []
+    for _ in range(2):
+        if is_async:
+            asyncio.run(once())
+        else:
+            with app:
+                seen.append(app.presence.readiness().status)
+    assert seen == [OK, OK]
+
+
 def test_it_is_not_ready_while_a_service_is_set_up():
     seen = []
 

@@ -8,6 +8,7 @@ from unimicro.call_reader import malformed_call
 from unimicro.encoding import result_writer
 from unimicro.frontend import Answer, FrontEnd, Native, operation_name
 from unimicro.outcome import Left, Outcome
+from unimicro.routes.answers import failed_call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
     from unimicro.invocation import EncodedCall, Invocation
     from unimicro.metadata import Metadata
     from unimicro.operation import Operation
+    from unimicro.outcome import Failure
     from unimicro.plain import Format
 
-__all__ = ["CallDoor", "writers_of"]
+__all__ = ["CallDoor", "encoded_failure", "writers_of"]
 
 
 class CallDoor(FrontEnd[Native, Answer]):
@@ -67,3 +69,16 @@ def _writer(operation: Operation, form: Format) -> Callable[[Any], bytes]:
         return operation.encode_json
     # What may be a Response has a body of any type.
     return result_writer(Any if operation.may_respond else operation.signature.returns, form)
+
+
+def encoded_failure(
+    failure: Failure, invocation: Invocation | None, encode: Callable[[dict[str, Any]], bytes]
+) -> bytes:
+    """What ``encode`` makes of a ``failed_call``, without its details where these cannot be written."""
+    answer = failed_call(failure, invocation)
+    try:
+        return encode(answer)
+    except OverflowError:
+        # msgpack has no integers beyond 64 bits: details must not hide the failure.
+        answer["failure"].pop("details", None)
+        return encode(answer)

@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.channels.asgi import encoded
-from unimicro.channels.call_door import CallDoor, writers_of
+from unimicro.channels.call_door import CallDoor, encoded_failure, writers_of
 from unimicro.channels.codecs import Codec, json_codec, msgpack_codec
 from unimicro.forms import refused_coding
 from unimicro.outcome import Failure, Left, Outcome
-from unimicro.routes.answers import failed_call, failure_headers
+from unimicro.routes.answers import failure_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,13 +99,7 @@ class DispatchDoor(CallDoor[DispatchRequest, DispatchAnswer]):
 
 
 def _failed(codec: Codec, failure: Failure, invocation: Invocation | None) -> DispatchAnswer:
-    answer = failed_call(failure, invocation)
-    try:
-        body = codec.encode(answer)
-    except OverflowError:
-        # msgpack has no integers beyond 64 bits: details must not hide the failure.
-        answer["failure"].pop("details", None)
-        body = codec.encode(answer)
+    body = encoded_failure(failure, invocation, codec.encode)
     refused = bool(failure.layer) or invocation is None
     headers = [*codec.headers, *encoded(failure_headers(failure))]
     return DispatchAnswer(failure.status if refused else 200, headers, body)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from unimicro.channels.asgi import metadata_of
-from unimicro.channels.stream_connection import ServedConnection
+from unimicro.channels.client.http_headers import OF_THE_CONNECTION
+from unimicro.channels.stream_connection import GOES_AWAY, ServedConnection
 from unimicro.channels.stream_door import StreamDoor
 from unimicro.channels.stream_frames import SUBPROTOCOL
 from unimicro.channels.stream_settings import stream_settings
@@ -18,19 +20,16 @@ if TYPE_CHECKING:
 
 __all__ = ["StreamServer"]
 
-_OF_THE_HANDSHAKE = frozenset(
-    (
-        *("accept", "accept-encoding", "connection", "content-encoding", "content-length", "content-type"),
-        *("cookie", "expect", "host", "idempotency-key", "keep-alive", "origin", "proxy-authorization"),
-        *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
-    )
-)
-"""Fields that say nothing of a call: the connection's own (RFC 9110 §7.6.1), those of a body, what a browser
-adds by itself, and the key of one call."""
+log = logging.getLogger("unimicro")
 
+POLICY = 1008
+"""Close code of what is refused on principle (RFC 6455 §7.4.1)."""
 
-DRAIN_LIMIT = 30.0
-"""Seconds that calls under way have to end in."""
+_OF_THE_HANDSHAKE = OF_THE_CONNECTION | {
+    *("accept", "content-type", "cookie", "idempotency-key", "origin", "proxy-authorization"),
+}
+"""Fields that say nothing of a call: the connection's own, those of a body, what a browser adds by itself,
+and the key of one call."""
 
 
 class StreamServer:
@@ -55,7 +54,10 @@ class StreamServer:
         await receive()
         refusal = self._refusal(scope)
         if refusal is not None:
-            await _refuse(scope, send, *refusal)
+            log.info("stream: a handshake is refused: %s", refusal)
+            # Answered 403 (ASGI). A status of our own would have uvicorn log an error for each, as if the
+            # handshake had been forgotten: anybody could fill the log.
+            await send({"type": "websocket.close", "code": POLICY, "reason": refusal})
             return
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
         connection = ServedConnection(self._door, receive, send, _defaults(scope), self._most_calls)
@@ -65,19 +67,19 @@ class StreamServer:
         finally:
             self._connections.discard(connection)
 
-    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        """Status and reason, where a handshake is refused."""
+    def _refusal(self, scope: Scope) -> str | None:
+        """Why a handshake is refused, where it is."""
         if self._draining:
-            return 503, "the server is going away"
+            return GOES_AWAY.message
         headers = metadata_of(scope).fields
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
-            return 403, "pages of other origins may not connect"
+            return "pages of other origins may not connect"
         if SUBPROTOCOL not in scope.get("subprotocols", ()):
-            return 400, f"this endpoint speaks the WebSocket subprotocol {SUBPROTOCOL}"
+            return f"this endpoint speaks the WebSocket subprotocol {SUBPROTOCOL}"
         return None
 
-    async def drain(self, limit: float = DRAIN_LIMIT) -> None:
+    async def drain(self, limit: float) -> None:
         """Take no further calls, let those under way end, and close all connections.
 
         Args:
@@ -94,12 +96,3 @@ def _defaults(scope: Scope) -> dict[str, str]:
         for name, value in fields.items()
         if name not in _OF_THE_HANDSHAKE and not name.startswith("sec-")
     }
-
-
-async def _refuse(scope: Scope, send: Send, status: int, reason: str) -> None:
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1008, "reason": reason})
-        return
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
-    await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-    await send({"type": "websocket.http.response.body", "body": reason.encode()})

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from unimicro.call_reader import encoded_call
-from unimicro.channels.call_door import CallDoor, writers_of
+from unimicro.channels.call_door import CallDoor, encoded_failure, writers_of
 from unimicro.channels.stream_frames import FAILED, answer_frame, encode_frame, problem_frame
 from unimicro.metadata import Metadata
 from unimicro.outcome import Failure, Left, Outcome
-from unimicro.routes.answers import failed_call
 from unimicro.routes.request import body_too_large
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from unimicro.invocation import Invocation
 
 __all__ = ["StreamCall", "StreamDoor", "encoded_problem"]
-
-_new = tuple.__new__
 
 
 class StreamCall(NamedTuple):
@@ -63,10 +60,4 @@ class StreamDoor(CallDoor[StreamCall, bytes]):
 
 def encoded_problem(failure: Failure, invocation: Invocation | None = None) -> bytes:
     """The problem document in msgpack."""
-    problem = failed_call(failure, invocation)["failure"]
-    try:
-        return encode_frame(problem)
-    except OverflowError:
-        # No integers beyond 64 bits: details must not hide the failure.
-        problem.pop("details", None)
-        return encode_frame(problem)
+    return encoded_failure(failure, invocation, lambda answer: encode_frame(answer["failure"]))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from unimicro.errors import ConfigurationError, nearest
+from unimicro.channels.channel_tables import MAX_BYTES, checked_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,8 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["StreamSettings", "stream_settings"]
 
 
-@dataclass(frozen=True)
-class StreamSettings:
+class StreamSettings(NamedTuple):
     """Settings of both sides.
 
     Attributes:
@@ -30,16 +26,12 @@ class StreamSettings:
     """
 
     max_calls: int = 256
-    max_bytes: int = 64 * 1024 * 1024
+    max_bytes: int = MAX_BYTES
     connect_timeout: float = 5.0
     ping_interval: float = 10.0
     ping_timeout: float = 10.0
     backoff: float = 0.1
     backoff_cap: float = 5.0
-
-
-_LOWEST = {"max_calls": 1, "max_bytes": 1, "ping_interval": 0, "backoff": 0, "backoff_cap": 0}
-_FIELDS = {field.name: type(field.default) for field in dataclasses.fields(StreamSettings)}
 
 
 def stream_settings(table: Mapping[str, Any]) -> StreamSettings:
@@ -48,18 +40,7 @@ def stream_settings(table: Mapping[str, Any]) -> StreamSettings:
     Raises:
         ConfigurationError: One is unknown or impossible; the text names it.
     """
-    return StreamSettings(**{name: _checked(name, value) for name, value in table.items()})
-
-
-def _checked(name: str, value: Any) -> Any:
-    where = f"channels.stream.{name}"
-    if name not in _FIELDS:
-        raise ConfigurationError(f"{where}: unknown setting{nearest(name, _FIELDS)}")
-    kind = _FIELDS[name]
-    if type(value) is not int and not (type(value) is float and kind is float):
-        raise ConfigurationError(f"{where} must be {'a number' if kind is float else 'int'}, got {value!r}")
-    lowest = _LOWEST.get(name)
-    if not math.isfinite(value) or value < (lowest or 0) or (lowest is None and value == 0):
-        limit = "above 0" if lowest is None else f"at least {lowest}"
-        raise ConfigurationError(f"{where} must be {limit}, got {value!r}")
-    return value
+    from_zero = ("ping_interval", "backoff", "backoff_cap")
+    return StreamSettings(
+        **checked_table("stream", table, StreamSettings._field_defaults, from_zero=from_zero)
+    )

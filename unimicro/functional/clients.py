@@ -79,6 +79,9 @@ class Clients:
             if self._process != os.getpid():
                 self._forget()
             if loop not in self._of_loops:
+                # Weak keys do not do alone: the connections of a client refer to its loop.
+                for closed in [known for known in self._of_loops if known.is_closed()]:
+                    del self._of_loops[closed]
                 self._of_loops[loop] = self.package.AsyncClient(**self._settings())
             return self._of_loops[loop]
 

@@ -64,7 +64,10 @@ class Letter:
         try:
             call = to_json({"args": args, "kwargs": kwargs})
         except (TypeError, ValueError) as error:
-            return Failure("invalid_argument", f"arguments cannot be sent: {error}", layer="arguments")
+            problem = {"name": "args", "message": f"cannot be sent: {error}"}
+            return Failure(
+                "invalid_argument", f"args: cannot be sent: {error}", errors=[problem], layer="arguments"
+            )
         return "".join(f"{name}: {value}\n" for name, value in headers).encode() + b"%s %s" % (
             self._name.encode(),
             call,
@@ -79,7 +82,8 @@ class Letter:
             if word == b"error" and isinstance(value, dict):
                 return Left(Failure.from_problem(value))
         except (ValueError, ConversionError) as error:
-            return Left(Failure("internal", f"the answer cannot be read: {error}", layer="channel"))
+            text = f"the answer cannot be read: {error}"
+            return Left(Failure("internal", text, layer="channel", details={"retry": False}))
         return unavailable("the answer is none, or not whole")
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class PerLoop(Generic[T]):
-    """Made when it is first asked for on a loop, forgotten with the loop.
+    """Made when it is first asked for on a loop, forgotten once the loop is closed.
 
     Args:
         make: Makes one, on its loop.
@@ -36,6 +36,9 @@ class PerLoop(Generic[T]):
             # Nobody else makes one for this loop meanwhile: it runs this.
             found = self._make()
             with self._lock:
+                # Weak keys do not do alone: what belongs to a loop mostly refers to it.
+                for closed in [known for known in self._of_loops if known.is_closed()]:
+                    del self._of_loops[closed]
                 self._of_loops[loop] = found
         return found
 
@@ -45,8 +48,8 @@ class PerLoop(Generic[T]):
             return self._of_loops.pop(asyncio.get_running_loop(), None)
 
     def take_all(self) -> list[tuple[AbstractEventLoop, T]]:
-        """Those of all loops, which are forgotten."""
+        """Those of all loops that are not closed; all are forgotten."""
         with self._lock:
-            taken = list(self._of_loops.items())
+            taken = [(loop, found) for loop, found in self._of_loops.items() if not loop.is_closed()]
             self._of_loops.clear()
             return taken

@@ -76,6 +76,8 @@ def address_of(uri: str, channel: str) -> Address:
     Raises:
         ConfigurationError: It is none; a user name in it is not shown.
     """
+    if "@" in uri:
+        raise ConfigurationError(f"channel {channel!r}: an address holds no user name; give a token instead")
     try:
         parts = urlsplit(uri)
         port = parts.port
@@ -86,10 +88,8 @@ def address_of(uri: str, channel: str) -> Address:
         raise ConfigurationError(
             f"channel {channel!r}: an address is http://host:port or https://..., not {uri!r}"
         )
-    if "@" in parts.netloc:
-        raise ConfigurationError(f"channel {channel!r}: an address holds no user name; give a token instead")
     if parts.query or parts.fragment:
-        raise ConfigurationError(f"channel {channel!r}: an address has no query and no fragment: {uri!r}")
+        raise ConfigurationError(f"channel {channel!r}: an address has no query and no fragment")
     shown = f"[{host}]" if ":" in host else host
     authority = shown if port is None else f"{shown}:{port}"
     path = quote(parts.path.rstrip("/"), safe=PATH_SAFE + "%")

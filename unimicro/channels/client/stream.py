@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from unimicro.channels.client.channel import Channel, ChannelContext, Connection
@@ -52,9 +51,9 @@ class StreamConnection(Connection[StreamWire]):
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        # Loops of other threads come and go meanwhile. Each change, and each copy, is one step of the
+        # interpreter: a fork cannot leave it half done, as it could leave a lock held.
         self._dialers: dict[asyncio.AbstractEventLoop, Dialer] = {}
-        # Held by who changes or lists them: each loop may run in a thread of its own.
-        self._lock = Lock()
         self._threads = ThreadSide(address)
 
     async def ainvoke(self, wire: StreamWire, invocation: Invocation) -> Outcome[Any]:
@@ -80,11 +79,11 @@ class StreamConnection(Connection[StreamWire]):
         return wire.outcome(reply)
 
     def _new_dialer(self) -> Dialer:
-        dialer = Dialer(self._address, asyncio.get_running_loop())
-        with self._lock:
-            for loop in [loop for loop in self._dialers if loop.is_closed()]:
-                del self._dialers[loop]
-            self._dialers[dialer.loop] = dialer
+        for loop in self._dialers.copy():
+            if loop.is_closed():
+                self._dialers.pop(loop, None)
+        loop = asyncio.get_running_loop()
+        self._dialers[loop] = dialer = Dialer(self._address, loop)
         return dialer
 
     def invoke(self, wire: StreamWire, invocation: Invocation) -> Outcome[Any]:
@@ -97,14 +96,11 @@ class StreamConnection(Connection[StreamWire]):
         """Close what no call is under way on; the rest closes as soon as its calls are done."""
         self._threads.close()
         # Kept: an aclose on that loop waits for its end.
-        with self._lock:
-            dialers = list(self._dialers.items())
-        for loop, dialer in dialers:
+        for loop, dialer in self._dialers.copy().items():
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(dialer.close_later)
 
     async def aclose(self) -> None:
-        with self._lock:
-            dialer = self._dialers.pop(asyncio.get_running_loop(), None)
+        dialer = self._dialers.pop(asyncio.get_running_loop(), None)
         if dialer is not None:
             await dialer.close(CLOSE_TIMEOUT)
