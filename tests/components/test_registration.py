@@ -68,6 +68,7 @@ class Recording(MemoryRegistry):
 def a_folder_of_its_own(tmp_path, monkeypatch):
     """For the locks that workers of one server share: another run of these tests has the same instances."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
 
 
 @pytest.fixture
