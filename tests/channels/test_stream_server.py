@@ -257,10 +257,10 @@ def test_calls_that_do_not_end_when_they_are_cancelled_cannot_pile_up():
         began = list(service.began)
         service.go.set()
         answers = await wire.answers(5)
-        return began, sorted(answers)
+        return began, [number for number, answer in answers.items() if answer[0] == ANSWER]
 
     settings = {"channels": {"stream": {"max_calls": 2}}}
-    assert with_wire(scenario, **settings) == ([1, 2, 3], [4, 5, 6, 7, 8])
+    assert with_wire(scenario, **settings) == ([1, 2, 3], [4, 5])
 
 
 @pytest.mark.parametrize("size", [900, 5000, 200_000])

@@ -78,8 +78,6 @@ class ServedConnection:
         self._idle_writer: asyncio.Future[None] | None = None
         self._progressed = asyncio.Event()
         self._going = False
-        self._reader: asyncio.Task[None] | None = None
-        self._reading_ended: asyncio.Future[BaseException | None] = self._loop.create_future()
         self._writer: asyncio.Task[None] | None = None
         self._last_code: int | None = None
         self._closed = False
@@ -89,18 +87,18 @@ class ServedConnection:
     async def serve(self) -> None:
         """Serve until either side ends the connection; its calls end with it."""
         self._outbox.put_first(encode_frame((HELLO, self._most, self._limit)))
-        self._reader = self._loop.create_task(self._read())
-        self._writer = writer = self._loop.create_task(self._write())
+        reader, writer = self._loop.create_task(self._read()), self._loop.create_task(self._write())
+        self._writer = writer
         try:
-            await asyncio.wait((self._reading_ended, writer), return_when=asyncio.FIRST_COMPLETED)
-            error = self._reading_ended.result() if self._reading_ended.done() else None
+            await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            error = reader.exception() if reader.done() else None
             if error is not None:
                 writer.cancel()
                 await self._disconnect(error)
         finally:
             self._closed = True
             self._progressed.set()
-            ending = list({self._reader, writer, *filter(None, self._calls.values())})
+            ending = [reader, writer, *filter(None, self._calls.values())]
             self._calls.clear()
             for task in ending:
                 task.cancel()
@@ -119,72 +117,35 @@ class ServedConnection:
     # -- reading -------------------------------------------------------------------------------
 
     async def _read(self) -> None:
-        """Read until the client ends the connection, or until a call comes that this task runs itself.
-
-        A call that comes alone is run here, and another task reads on (the leader/followers pattern, Schmidt
-        et al., 2000): so it begins one turn of the loop earlier.
-        """
-        try:
-            call = await self._next_alone()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._reading_ended.set_result(error)
-            return
-        if call is None:
-            self._reading_ended.set_result(None)
-            return
-        self._calls[call.id] = self._reader
-        self._reader = self._loop.create_task(self._read())
-        await self._run(call.id, StreamCall(call, self._defaults))
-
-    async def _next_alone(self) -> Call | None:
-        """The next call that comes alone; all else is dealt with meanwhile. ``None`` at the end."""
         receive, takes, outbox = self._receive, self._takes, self._outbox
         while True:
+            message = await receive()
+            if message["type"] != "websocket.receive":
+                return
+            octets = message.get("bytes")
+            if octets is None:
+                raise FrameError(TEXT, "messages are binary")
+            for frame in read_from_client(octets):
+                takes[type(frame)](frame)
             while len(outbox) > self._most or len(self._cancelled) > self._most:
                 # Nothing more of a client that does not take its answers, or cancels faster than calls end.
                 self._progressed.clear()
                 await self._progressed.wait()
-            message = await receive()
-            if message["type"] != "websocket.receive":
-                return None
-            octets = message.get("bytes")
-            if octets is None:
-                raise FrameError(TEXT, "messages are binary")
-            frames = read_from_client(octets)
-            if len(frames) == 1 and type(frames[0]) is Call:
-                if self._may_begin(frames[0]):
-                    return frames[0]
-            else:
-                for frame in frames:
-                    takes[type(frame)](frame)
 
     def _begin(self, call: Call) -> None:
-        """Run a call as a task of its own."""
-        if self._may_begin(call):
-            calls, number = self._calls, call.id
+        number = call.id
+        calls = self._calls
+        if number in calls or number in self._arriving:
+            raise FrameError(NO_FRAME, f"the id {number} is in use")
+        if self._going:
+            self._answer(number, problem_frame(REFUSED, number, _goes_away()))
+        elif len(calls) >= self._most:
+            self._answer(number, problem_frame(FAILED, number, _too_many(self._most)))
+        else:
             calls[number] = None
             task = self._loop.create_task(self._run(number, StreamCall(call, self._defaults)))
             if number in calls:  # an eager task may be done
                 calls[number] = task
-
-    def _may_begin(self, call: Call) -> bool:
-        """Whether it is to be run; if not it has been answered.
-
-        Raises:
-            FrameError: Its id is in use.
-        """
-        number = call.id
-        if number in self._calls or number in self._arriving:
-            raise FrameError(NO_FRAME, f"the id {number} is in use")
-        if self._going:
-            self._answer(number, problem_frame(REFUSED, number, _goes_away()))
-        elif len(self._calls) >= self._most:
-            self._answer(number, problem_frame(FAILED, number, _too_many(self._most)))
-        else:
-            return True
-        return False
 
     async def _run(self, number: int, call: StreamCall) -> None:
         answer = await self._door.ahandle(call)
