@@ -47,7 +47,8 @@ class CuttingProxy:
             pair = _Pair(reader, writer, *there)
             self._pairs.add(pair)
             await pair.carry()
-        except OSError:
+        except (OSError, asyncio.CancelledError):
+            # Cancelled at the end, by `running`: Python 3.11 logs an error where this task ends as cancelled.
             pass
         finally:
             self._pairs.discard(pair)
