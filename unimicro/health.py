@@ -202,7 +202,8 @@ def health_check(
     for option, seconds in limits.items():
         number = isinstance(seconds, int | float) and not isinstance(seconds, bool) and isfinite(seconds)
         if not number or seconds < 0 or (seconds == 0 and option != "cache"):
-            raise DefinitionError(f"@health_check: {option} is {seconds!r}; it must be seconds above 0")
+            least = "from" if option == "cache" else "above"
+            raise DefinitionError(f"@health_check: {option} is {seconds!r}; it must be seconds {least} 0")
     if type(critical) is not bool:
         raise DefinitionError(f"@health_check: critical must be True or False, got {critical!r}")
 

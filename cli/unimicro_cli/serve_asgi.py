@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from unimicro.app import App
 
 
-LARGEST_HEADERS = 64 * 1024
-"""Octets, as for HTTP."""
-
 MOMENT = 0.2
 """Seconds that an idle thread may take to end."""
 
@@ -49,7 +46,7 @@ def run(serving: Serving) -> None:
     show_logs()
     if serving.reload or serving.workers > 1:
         listener.close()
-        _run_processes(uvicorn, app, serving, port)
+        _run_processes(uvicorn, serving, port)
     else:
         _run_here(uvicorn, app, native, listener)
 
@@ -57,7 +54,7 @@ def run(serving: Serving) -> None:
 def _run_here(uvicorn: Any, app: App, native: Any, listener: socket) -> None:
     # uvicorn raises the signal again once it has shut down: it came as asked, so the exit code is 0.
     signal.signal(signal.SIGTERM, _exit)
-    server = uvicorn.Server(uvicorn.Config(native, **_options(app)))
+    server = uvicorn.Server(uvicorn.Config(native, **_OPTIONS))
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:
@@ -87,15 +84,11 @@ def _exit(*_: object) -> NoReturn:
     raise SystemExit(0)
 
 
-def _options(app: App) -> dict[str, Any]:
-    """Of uvicorn, whatever it starts."""
-    # A message on a stream may be as large as a body, with header fields beside. Twice as large, so that one
-    # that is somewhat too large is refused by itself, and not with its connection.
-    largest = 2 * app.settings.max_body_bytes + LARGEST_HEADERS
-    return {"log_config": None, "log_level": None, "ws_max_size": largest}
+_OPTIONS = {"log_config": None, "log_level": None}
+"""Of uvicorn, whatever it starts."""
 
 
-def _run_processes(uvicorn: Any, app: App, serving: Serving, port: int) -> None:
+def _run_processes(uvicorn: Any, serving: Serving, port: int) -> None:
     """Processes are started afresh: each imports the app itself, by way of ``served``."""
     target = serving.target
     os.environ[TARGET_VARIABLE] = f"{target.file or target.module}:{target.attribute}"
@@ -112,5 +105,5 @@ def _run_processes(uvicorn: Any, app: App, serving: Serving, port: int) -> None:
         reload=serving.reload,
         reload_dirs=folders if serving.reload else None,
         workers=serving.workers,
-        **_options(app),
+        **_OPTIONS,
     )

@@ -17,10 +17,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from unimicro.channels.registries.blocking_queries import BlockingQueries
-from unimicro.channels.registries.checked import require_name, require_registrable, require_seconds
+from unimicro.channels.registries.checked import require_registrable, require_seconds
 from unimicro.channels.registries.consul_service import check_id, escaped, instance_of, service_of
 from unimicro.channels.registries.forking import tell_after_fork
 from unimicro.channels.registries.keeping import Keeper
+from unimicro.channels.registries.kept import KeptRegistry
 from unimicro.channels.registries.watching import Watches
 from unimicro.discovery import RegistryUnavailable
 from unimicro.errors import require
@@ -28,7 +29,7 @@ from unimicro.stores.consul_agent import AgentHttp, agent, agent_address, agent_
 from unimicro.stores.settings import require_text, require_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from unimicro.channels.registries.watching import Watch
     from unimicro.discovery import Check, Instance
@@ -43,7 +44,7 @@ LONGEST_BEAT = 5.0
 """Seconds: an agent that was started anew is told of an instance by then."""
 
 
-class ConsulRegistry:
+class ConsulRegistry(KeptRegistry):
     """Instances as the agents of Consul know them.
 
     A registration is kept up from a thread: an agent that has forgotten it is told again, a check without a
@@ -123,27 +124,9 @@ class ConsulRegistry:
                     if "Unknown service" not in str(error):
                         raise
 
-    def release(self, instance_id: str) -> None:
-        """See ``Registry``."""
-        self._keeper.drop(instance_id)
-
     def find(self, component: str) -> tuple[Instance, ...]:
         """See ``Registry``."""
         return self._query(self._http(), component, 0, 0.0)[1]
-
-    def watch(self, component: str, listener: Callable[[tuple[Instance, ...]], None]) -> Callable[[], None]:
-        """See ``Registry``. It begins with the instances that there are.
-
-        Raises:
-            RegistryUnavailable: The registry was closed.
-        """
-        require_name(component, "component")
-        return self._watches.begin(component, listener)
-
-    def close(self) -> None:
-        """End all watches and reports: an instance with a TTL is critical soon."""
-        self._watches.close()
-        self._keeper.close()
 
     # -- what is registered --------------------------------------------------------------------
 

@@ -8,8 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from unimicro.channels.registries.asking import status_at
-from unimicro.channels.registries.checked import require_name, require_registrable, require_seconds
+from unimicro.channels.registries.checked import require_registrable, require_seconds
 from unimicro.channels.registries.keeping import Keeper
+from unimicro.channels.registries.kept import KeptRegistry
 from unimicro.channels.registries.shared_file import SharedFile
 from unimicro.channels.registries.watching import Watches
 from unimicro.discovery import ChannelAddress, Instance, RegistryUnavailable
@@ -18,7 +19,7 @@ from unimicro.pipeline.clock import SystemClock
 from unimicro.stores.settings import require_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from unimicro.channels.registries.watching import Watch
     from unimicro.discovery import Check
@@ -30,7 +31,7 @@ BEATS = 3
 """Reports within the time that one of them must come in."""
 
 
-class FileRegistry:
+class FileRegistry(KeptRegistry):
     """Instances in a file. Each process reports for its own from a thread, and asks their ``Check.url``.
 
     An instance whose report does not come within ``Check.interval`` is critical, and forgotten
@@ -87,10 +88,6 @@ class FileRegistry:
         with self._changed() as rows:
             rows.pop(instance_id, None)
 
-    def release(self, instance_id: str) -> None:
-        """See ``Registry``."""
-        self._keeper.drop(instance_id)
-
     def find(self, component: str) -> tuple[Instance, ...]:
         """See ``Registry``."""
         with _unavailable():
@@ -98,20 +95,6 @@ class FileRegistry:
         now = self._now()
         found = (_instance(instance_id, row, component, now) for instance_id, row in rows.items())
         return tuple(instance for instance in found if instance is not None)
-
-    def watch(self, component: str, listener: Callable[[tuple[Instance, ...]], None]) -> Callable[[], None]:
-        """See ``Registry``. It begins with the instances that there are.
-
-        Raises:
-            RegistryUnavailable: The registry was closed.
-        """
-        require_name(component, "component")
-        return self._watches.begin(component, listener)
-
-    def close(self) -> None:
-        """End all watches and reports: what was registered is critical soon."""
-        self._watches.close()
-        self._keeper.close()
 
     def _follow(self, watch: Watch) -> None:
         while not watch.ended:

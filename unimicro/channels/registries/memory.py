@@ -8,15 +8,14 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from unimicro.channels.registries.asking import status_at
-from unimicro.channels.registries.checked import require_name, require_registrable
+from unimicro.channels.registries.checked import require_registrable
 from unimicro.channels.registries.forking import tell_after_fork
 from unimicro.channels.registries.keeping import Keeper
+from unimicro.channels.registries.kept import KeptRegistry
 from unimicro.channels.registries.watching import Watches
 from unimicro.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from unimicro.channels.registries.watching import Watch
     from unimicro.discovery import Check, Instance
 
@@ -40,7 +39,7 @@ class _Shared:
 _named: weakref.WeakValueDictionary[str, _Shared] = weakref.WeakValueDictionary()
 
 
-class MemoryRegistry:
+class MemoryRegistry(KeptRegistry):
     """Instances of this process; other processes do not see them.
 
     A check with a ``url`` is asked from a thread; without one an instance stays as it was registered, as it
@@ -88,28 +87,10 @@ class MemoryRegistry:
             self._shared.instances.pop(instance_id, None)
         self._changed()
 
-    def release(self, instance_id: str) -> None:
-        """See ``Registry``."""
-        self._keeper.drop(instance_id)
-
     def find(self, component: str) -> tuple[Instance, ...]:
         """See ``Registry``."""
         with self._shared.lock:
             return tuple(each for _, each in self._shared.instances.values() if each.component == component)
-
-    def watch(self, component: str, listener: Callable[[tuple[Instance, ...]], None]) -> Callable[[], None]:
-        """See ``Registry``. It begins with the instances that there are.
-
-        Raises:
-            RegistryUnavailable: The registry was closed.
-        """
-        require_name(component, "component")
-        return self._watches.begin(component, listener)
-
-    def close(self) -> None:
-        """End all watches and the asking; what was registered stays as it was seen last."""
-        self._watches.close()
-        self._keeper.close()
 
     def _follow(self, watch: Watch) -> None:
         while not watch.ended:
